@@ -1,0 +1,73 @@
+/**
+ * What a door (TCP today, HTTP later) may ask of the bridge. Doors translate; the bridge decides.
+ *
+ * The listener is plain callbacks rather than promises or iterators: a query must cost a few
+ * microseconds, and every promise on the path of a query is a tenth of that.
+ */
+
+import type { TurnResult, TurnStage } from '../engines/index.js';
+import type { WarmlineError } from '../errors.js';
+
+export interface Query {
+  readonly question: string;
+  readonly contextFile?: string | undefined;
+  /** Key of a sticky session; absent means `fresh`. */
+  readonly session?: string | undefined;
+  readonly model?: string | undefined;
+  /** Total time the asker gives, queueing included, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
+  /** Higher goes first among waiting queries; default 0. */
+  readonly priority?: number | undefined;
+  readonly requestId?: string | undefined;
+}
+
+export interface QueryReply extends TurnResult {
+  readonly engine: string;
+  /** Id of the warm session that answered, or the sticky key's session id. */
+  readonly session: string;
+  readonly elapsedMs: number;
+  readonly queuedMs: number;
+  readonly requestId?: string | undefined;
+}
+
+export interface QueryListener {
+  /** Called at most once, when the query has to wait; `position` counts from 1. */
+  accepted?(position: number): void;
+  /** Something happened that a lease may be renewed for; at most once a second per query. */
+  progress?(progress: { stage: 'queued' | TurnStage; message?: string | undefined }): void;
+  delta?(text: string): void;
+  /** Called exactly once, last, never before `ask` returned. */
+  done(outcome: QueryOutcome): void;
+}
+
+export type QueryOutcome =
+  | { readonly ok: true; readonly reply: QueryReply }
+  | { readonly ok: false; readonly error: WarmlineError };
+
+export interface Ticket {
+  /** Stops the work unless someone else joined it by `requestId`; `done` follows with `cancelled`. */
+  cancel(): void;
+  /** The asker is gone and nobody needs `done`: the work goes on, for `requestId` to find. */
+  detach(): void;
+}
+
+export interface Bridge {
+  ask(query: Query, listener: QueryListener): Ticket;
+  /** Wire-shaped reports; see `docs/protocol.md`. */
+  health(): BridgeHealth;
+  stats(): Record<string, unknown>;
+  sessions(): Record<string, unknown>[];
+  /** Refuses new queries with `shutting_down`; resolves when no query runs. */
+  drain(): Promise<void>;
+  /** Ends every session at once; running queries fail with `shutting_down`. */
+  close(): Promise<void>;
+}
+
+export interface BridgeHealth {
+  readonly status: 'ok' | 'degraded' | 'down';
+  readonly ready: boolean;
+  /** One entry per engine: state, sessions warm/busy/starting, queued, last failure, auth, limit. */
+  readonly engines: Record<string, unknown>[];
+  /** Process ids of engine children, for the zombie count. */
+  readonly childPids: readonly number[];
+}

@@ -1,0 +1,15 @@
+/**
+ * The one seam for time. Rooms take a `Clock` so that tests own time; nothing else in `src/` reads
+ * `Date.now` or `performance.now` for a decision.
+ */
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary start: for every duration and deadline in a process. */
+  monotonicMs(): number;
+  /** Wall-clock microseconds since the epoch: only for stamps that another process will read. */
+  wallUs(): number;
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+};

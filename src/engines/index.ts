@@ -1,0 +1,12 @@
+export type {
+  Engine,
+  EngineSession,
+  EngineStatus,
+  OpenOptions,
+  SessionEnd,
+  Turn,
+  TurnEvent,
+  TurnResult,
+  TurnStage,
+  Usage,
+} from './engine.js';
