@@ -1,0 +1,73 @@
+/**
+ * Who holds a lease, in a form that lets another process prove the holder is gone: a process id
+ * alone is reused, and means nothing after a reboot or in another container.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+
+export interface Owner {
+  readonly boot: string;
+  readonly namespace: string;
+  readonly pid: number;
+  /** Start time in clock ticks since boot, field 22 of `/proc/PID/stat`; empty where unknown. */
+  readonly start: string;
+  readonly nonce: string;
+}
+
+export function thisProcess(): Owner {
+  return {
+    boot: readOr('/proc/sys/kernel/random/boot_id', ''),
+    namespace: pidNamespace(),
+    pid: process.pid,
+    start: startTime(process.pid) ?? '',
+    nonce: randomBytes(6).toString('hex'),
+  };
+}
+
+export function formatOwner(owner: Owner): string {
+  return [owner.boot, owner.namespace, owner.pid, owner.start, owner.nonce].join('/');
+}
+
+export function parseOwner(text: string): Owner | undefined {
+  const [boot, namespace, pid, start, nonce] = text.split('/');
+  if (boot === undefined || namespace === undefined || start === undefined || nonce === undefined)
+    return undefined;
+  return { boot, namespace, pid: Number(pid), start, nonce };
+}
+
+/**
+ * True only when the owner provably no longer runs. In doubt (another pid namespace, no `/proc`)
+ * the answer is false, and the lease has to run out.
+ */
+export function isGone(text: string, here: Owner): boolean {
+  const owner = parseOwner(text);
+  if (!owner || owner.boot === '' || here.boot === '') return false;
+  if (owner.boot !== here.boot) return true;
+  if (owner.namespace !== here.namespace || owner.start === '') return false;
+  return startTime(owner.pid) !== owner.start;
+}
+
+function startTime(pid: number): string | undefined {
+  const stat = readOr(`/proc/${pid}/stat`, '');
+  if (stat === '') return undefined;
+  // The second field is the program's name in brackets and may hold spaces and brackets itself.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0];
+  return state === 'Z' || state === 'X' ? undefined : fields[19];
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+  } catch {
+    return '';
+  }
+}
+
+function readOr(path: string, fallback: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return fallback;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Reads a row of `messages` as a question. Pure, total and hostile-proof: rows come from other
+ * programs, and the honest ones send broken JSON too (a redactor that works on serialised text).
+ */
+import { z } from 'zod';
+
+export type ParsedQuestion =
+  | {
+      readonly kind: 'question';
+      readonly queryId: string | undefined;
+      readonly question: string;
+      readonly contextFile: string | undefined;
+      readonly session: string | undefined;
+      readonly model: string | undefined;
+      readonly priority: number;
+      readonly timeoutMs: number | undefined;
+    }
+  /** Meant as a question, but not understandable: it gets an error answer. */
+  | { readonly kind: 'invalid'; readonly queryId: string | undefined; readonly message: string }
+  /** Not a question: marked read and kept in the audit. */
+  | { readonly kind: 'ignored' };
+
+const MAX_QUERY_ID = 256;
+
+const QueryBody = z.object({
+  query_id: z.string().max(MAX_QUERY_ID).nullish(),
+  question: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
+  context_file: z.string().min(1).max(4096).nullish(),
+  session: z.string().min(1).max(256).nullish(),
+  model: z.string().min(1).max(256).nullish(),
+  priority: z.number().int().min(-1000).max(1000).nullish(),
+  timeout_ms: z.number().int().min(1).max(86_400_000).nullish(),
+  depends_on: z.array(z.union([z.string(), z.number().int()])).nullish(),
+});
+
+/**
+ * @param message the `message` column, whatever type the writer gave it
+ * @param metadata the `metadata` column, normally JSON text
+ */
+export function parseQuestion(message: unknown, metadata: unknown): ParsedQuestion {
+  const isQuestion = actionType(metadata) === 'question';
+  if (typeof message !== 'string') {
+    return isQuestion ? invalid(undefined, 'the message is not text') : { kind: 'ignored' };
+  }
+  const body = parseJson(message);
+  if (isRecord(body) && body.type === 'query') return fromQuery(body);
+  // A typed body says itself what it is: an answer or a heartbeat is never a question, or two
+  // shards would answer each other's answers for ever.
+  if (!isQuestion || (isRecord(body) && typeof body.type === 'string')) return { kind: 'ignored' };
+  return body === undefined && looksLikeBrokenJson(message)
+    ? invalid(salvageQueryId(message), 'the question is not valid JSON; send it again whole')
+    : fromText(message);
+}
+
+function fromText(message: string): ParsedQuestion {
+  if (message.trim() === '') return invalid(undefined, 'the question is blank');
+  return {
+    kind: 'question',
+    queryId: undefined,
+    question: message,
+    contextFile: undefined,
+    session: undefined,
+    model: undefined,
+    priority: 0,
+    timeoutMs: undefined,
+  };
+}
+
+function fromQuery(body: Record<string, unknown>): ParsedQuestion {
+  const parsed = QueryBody.safeParse(body);
+  if (!parsed.success) {
+    const queryId =
+      typeof body.query_id === 'string' ? body.query_id.slice(0, MAX_QUERY_ID) : undefined;
+    return invalid(queryId, describe(parsed.error));
+  }
+  const query = parsed.data;
+  return {
+    kind: 'question',
+    queryId: query.query_id ?? undefined,
+    question: query.question,
+    contextFile: query.context_file ?? undefined,
+    session: query.session ?? undefined,
+    model: query.model ?? undefined,
+    priority: query.priority ?? 0,
+    timeoutMs: query.timeout_ms ?? undefined,
+  };
+}
+
+function describe(error: z.ZodError): string {
+  const issue = error.issues[0];
+  const field = issue?.path.join('.') || 'message';
+  return `field "${field}": ${issue?.message ?? 'not understood'}`;
+}
+
+function invalid(queryId: string | undefined, message: string): ParsedQuestion {
+  return { kind: 'invalid', queryId, message };
+}
+
+function actionType(metadata: unknown): unknown {
+  if (typeof metadata !== 'string') return undefined;
+  const parsed = parseJson(metadata);
+  return isRecord(parsed) ? parsed.action_type : undefined;
+}
+
+function looksLikeBrokenJson(text: string): boolean {
+  return /^\s*\{\s*"/.test(text);
+}
+
+function salvageQueryId(text: string): string | undefined {
+  return /"query_id"\s*:\s*"([^"\\]{1,256})"/.exec(text)?.[1];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

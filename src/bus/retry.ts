@@ -1,0 +1,60 @@
+/** What to do with a failed attempt. Pure: the failure and the count in, a plan out. */
+
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 500, maxDelayMs: 60_000 };
+
+export type RetryPlan =
+  | { readonly step: 'answer_error'; readonly dead: boolean }
+  | { readonly step: 'retry'; readonly delayMs: number }
+  /** Not the question's fault: the attempt does not count. */
+  | { readonly step: 'park'; readonly delayMs: number };
+
+/** No retry helps: the question itself is at fault. */
+const DETERMINISTIC = new Set([
+  'bad_json',
+  'bad_request',
+  'line_too_long',
+  'conflict',
+  'context_denied',
+  'context_missing',
+  'context_too_large',
+  'not_found',
+  'cancelled',
+]);
+
+/** The engine or the bridge cannot take work now; the question has not been tried. */
+const NOT_TRIED = new Set([
+  'engine_limit',
+  'engine_auth',
+  'engine_unavailable',
+  'busy',
+  'shutting_down',
+]);
+
+export interface Failure {
+  readonly code: string;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/**
+ * @param attempt how many attempts have been made, this one included
+ * @param random in [0, 1), spreads retries so that they do not come in waves
+ */
+export function planRetry(
+  failure: Failure,
+  attempt: number,
+  random: number,
+  policy: RetryPolicy = DEFAULT_RETRY,
+): RetryPlan {
+  if (DETERMINISTIC.has(failure.code)) return { step: 'answer_error', dead: false };
+  const backOff = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempt - 1));
+  const delayMs = Math.max(Math.round(backOff * (0.5 + random / 2)), failure.retryAfterMs ?? 0);
+  if (NOT_TRIED.has(failure.code)) return { step: 'park', delayMs };
+  if (attempt >= policy.maxAttempts) return { step: 'answer_error', dead: true };
+  return { step: 'retry', delayMs };
+}

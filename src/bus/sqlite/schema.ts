@@ -1,0 +1,198 @@
+/**
+ * Our own tables in the bus file, by numbered steps, and the check that the foreign ones are what
+ * we think. The four foreign tables are never altered: no index, no trigger, no column.
+ */
+import type { Database } from 'better-sqlite3';
+import { BusError } from '../bus.js';
+
+/** Columns we read or write. More columns are fine; a missing one means another schema. */
+const FOREIGN_COLUMNS = {
+  conversations: [
+    'id',
+    'session_a_role',
+    'session_b_role',
+    'session_a_token',
+    'session_b_token',
+    'created_at',
+    'expires_at',
+  ],
+  messages: [
+    'id',
+    'conversation_id',
+    'from_session',
+    'to_session',
+    'message',
+    'metadata',
+    'timestamp',
+    'read',
+  ],
+  session_status: ['conversation_id', 'session_id', 'status', 'last_heartbeat'],
+  audit_log: ['id', 'conversation_id', 'session_id', 'action', 'details', 'timestamp'],
+} as const;
+
+/**
+ * Each step runs once, in a transaction of its own, and is never edited after a release.
+ *
+ * - `warmline_work` holds unfinished questions only and stays small; finished ones move to
+ *   `warmline_done`, which is append-only.
+ * - `warmline_lanes` has one row per conversation with unfinished questions, so that the next
+ *   question, the fair order and the counts are found without a scan.
+ * - `rank_us` orders the lanes: the moment of the last claim (or of arrival), minus one second for
+ *   each point of priority. A priority is a head start and not a right of way, so nobody starves.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE warmline_cursor (
+    session TEXT PRIMARY KEY,
+    last_id INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  CREATE TABLE warmline_work (
+    question_id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('question', 'ignored')),
+    priority INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    seen_at_us INTEGER NOT NULL,
+    claimed_at_us INTEGER,
+    lease_token TEXT,
+    lease_owner TEXT,
+    lease_until_us INTEGER,
+    last_error TEXT
+  );
+  CREATE INDEX warmline_work_lane ON warmline_work (session, conversation_id, question_id)
+    WHERE kind = 'question';
+  CREATE INDEX warmline_work_leased ON warmline_work (lease_until_us) WHERE lease_token IS NOT NULL;
+  CREATE INDEX warmline_work_ignored ON warmline_work (session, question_id) WHERE kind = 'ignored';
+
+  CREATE TABLE warmline_lanes (
+    session TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    head_id INTEGER NOT NULL,
+    unfinished INTEGER NOT NULL CHECK (unfinished > 0),
+    state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'expired')),
+    ready_at_us INTEGER NOT NULL,
+    rank_us INTEGER NOT NULL,
+    PRIMARY KEY (session, conversation_id)
+  ) WITHOUT ROWID;
+  CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
+  CREATE INDEX warmline_lanes_expired ON warmline_lanes (session, rank_us) WHERE state = 'expired';
+
+  CREATE TABLE warmline_done (
+    question_id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    outcome TEXT NOT NULL
+      CHECK (outcome IN ('complete', 'failed', 'dead', 'ignored', 'orphaned')),
+    answer_id INTEGER,
+    attempts INTEGER NOT NULL,
+    error_code TEXT,
+    seen_at_us INTEGER NOT NULL,
+    claimed_at_us INTEGER,
+    completed_at_us INTEGER NOT NULL,
+    CHECK (completed_at_us >= coalesce(claimed_at_us, seen_at_us))
+  );
+  CREATE TRIGGER warmline_done_is_final BEFORE UPDATE ON warmline_done
+    BEGIN SELECT raise(ABORT, 'a finished question is never changed'); END;
+
+  CREATE TABLE warmline_counters (
+    session TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (session, name)
+  ) WITHOUT ROWID;
+  `,
+];
+
+/** The four tables of a new bus, for demonstrations, tests and `--create`. */
+export const FOREIGN_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS conversations (
+    id TEXT PRIMARY KEY,
+    session_a_role TEXT NOT NULL,
+    session_b_role TEXT NOT NULL,
+    session_a_token TEXT NOT NULL,
+    session_b_token TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id TEXT NOT NULL,
+    from_session TEXT NOT NULL,
+    to_session TEXT NOT NULL,
+    message TEXT NOT NULL,
+    metadata TEXT,
+    timestamp TEXT NOT NULL,
+    read INTEGER DEFAULT 0,
+    FOREIGN KEY (conversation_id) REFERENCES conversations(id)
+  );
+  CREATE TABLE IF NOT EXISTS session_status (
+    conversation_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    last_heartbeat TEXT NOT NULL,
+    PRIMARY KEY (conversation_id, session_id)
+  );
+  CREATE TABLE IF NOT EXISTS audit_log (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id TEXT,
+    session_id TEXT,
+    action TEXT NOT NULL,
+    details TEXT,
+    timestamp TEXT NOT NULL
+  );
+`;
+
+/** @throws BusError `bus_schema` naming what is missing; nothing has been written then */
+export function checkForeignSchema(db: Database): void {
+  for (const [table, needed] of Object.entries(FOREIGN_COLUMNS)) {
+    const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table);
+    if (columns.length === 0) {
+      throw new BusError(
+        'bus_schema',
+        `the file is not a memory bus: it has no table "${table}"; check --db, nothing was changed`,
+      );
+    }
+    const missing = needed.filter((column) => !columns.includes(column));
+    if (missing.length > 0) {
+      throw new BusError(
+        'bus_schema',
+        `table "${table}" has no column "${missing.join('", "')}"; this version cannot use the bus, nothing was changed`,
+      );
+    }
+  }
+}
+
+/** Brings our own tables up to date; safe to run by several processes at once, and after a kill. */
+export function migrate(db: Database): void {
+  if (schemaVersion(db) === MIGRATIONS.length) return;
+  db.transaction(() => {
+    db.exec(
+      `CREATE TABLE IF NOT EXISTS warmline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
+    );
+    const from = schemaVersion(db);
+    if (from > MIGRATIONS.length) {
+      throw new BusError(
+        'bus_schema',
+        `the bus was used by a newer warmline (schema ${from}, this one knows ${MIGRATIONS.length}); upgrade this one`,
+      );
+    }
+    for (const step of MIGRATIONS.slice(from)) db.exec(step);
+    db.prepare(`INSERT OR REPLACE INTO warmline_meta VALUES ('schema_version', ?)`).run(
+      String(MIGRATIONS.length),
+    );
+  }).immediate();
+}
+
+function schemaVersion(db: Database): number {
+  const known = db
+    .prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'warmline_meta'`)
+    .get();
+  if (!known) return 0;
+  const value = db
+    .prepare(`SELECT value FROM warmline_meta WHERE key = 'schema_version'`)
+    .pluck()
+    .get();
+  return Number(value ?? 0);
+}

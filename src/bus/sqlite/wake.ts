@@ -1,0 +1,87 @@
+/**
+ * Notices within a millisecond or so that another program committed to the bus.
+ *
+ * A commit first writes frames to the `-wal` file (a file event), then syncs, then publishes
+ * through shared memory (no event). A single look after the event comes too early, so looks are
+ * repeated for some milliseconds; each new event starts the series again. The directory is watched
+ * rather than the file, which may be deleted and made anew. A slow look catches what no event told.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
+
+/** When to look after an event, in milliseconds. */
+const LOOKS_MS = [0, 1, 1, 1, 2, 4, 8, 16, 32] as const;
+const SLOW_LOOK_MS = 1000;
+
+export interface WakeOptions {
+  readonly file: string;
+  /** A number that changes with each commit of another connection (`PRAGMA data_version`). */
+  readonly version: () => number;
+  readonly changed: () => void;
+  /** Called with each slow look, before it. */
+  readonly tick: () => void;
+}
+
+export class Wake {
+  readonly #options: WakeOptions;
+  readonly #wal: string;
+  readonly #slow: NodeJS.Timeout;
+  #watcher: FSWatcher | undefined;
+  #series: NodeJS.Timeout | undefined;
+  #step = 0;
+  #version: number;
+
+  constructor(options: WakeOptions) {
+    this.#options = options;
+    this.#wal = `${basename(options.file)}-wal`;
+    this.#version = options.version();
+    this.#slow = setInterval(() => this.#slowLook(), SLOW_LOOK_MS);
+    this.#watch();
+  }
+
+  close(): void {
+    clearInterval(this.#slow);
+    clearTimeout(this.#series);
+    this.#watcher?.close();
+  }
+
+  /** Without a watch (no inotify left, say) the slow look still finds every row. */
+  #watch(): void {
+    try {
+      this.#watcher = watch(dirname(this.#options.file), (_event, name) => {
+        if (name === null || name === this.#wal) this.#restartSeries();
+      });
+      this.#watcher.on('error', () => {
+        this.#watcher?.close();
+        this.#watcher = undefined;
+      });
+    } catch {
+      this.#watcher = undefined;
+    }
+  }
+
+  #restartSeries(): void {
+    this.#step = 0;
+    if (this.#series === undefined) this.#look();
+  }
+
+  #look(): void {
+    this.#series = undefined;
+    this.#compare();
+    const delayMs = LOOKS_MS[++this.#step];
+    if (delayMs !== undefined) this.#series = setTimeout(() => this.#look(), delayMs);
+  }
+
+  #slowLook(): void {
+    this.#options.tick();
+    if (this.#watcher === undefined) this.#watch();
+    this.#compare();
+  }
+
+  #compare(): void {
+    const version = this.#options.version();
+    if (version === this.#version) return;
+    this.#version = version;
+    this.#options.changed();
+  }
+}

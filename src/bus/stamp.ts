@@ -1,0 +1,21 @@
+/** Time as the bus stores it: naive UTC with six digits. A trailing `Z` makes Python readers raise. */
+import type { Clock } from '../clock.js';
+
+/** `2026-11-20T23:00:00.123456` for microseconds since the epoch. */
+export function naiveUtc(us: number): string {
+  const ms = Math.floor(us / 1000);
+  const micros = us - ms * 1000;
+  return new Date(ms).toISOString().slice(0, -1) + String(micros).padStart(3, '0');
+}
+
+/**
+ * Stamps that never run backwards in this process, even when the wall clock does: what is written
+ * later is never stamped earlier.
+ */
+export function monotoneStamps(clock: Clock): () => number {
+  let last = 0;
+  return () => {
+    last = Math.max(clock.wallUs(), last + 1);
+    return last;
+  };
+}
