@@ -7,13 +7,14 @@ export interface ContextFile {
   readonly name: string;
   /** The real path, links resolved. */
   readonly path: string;
-  /** Changes whenever the bytes may have changed: device, inode, size and mtime in nanoseconds. */
+  /** Changes whenever the bytes may have changed: device, inode, size, mtime and ctime. */
   readonly identity: string;
   /** Size in bytes when it was checked. */
   readonly sizeBytes: number;
   /**
-   * Reads the bytes that were checked: the file is opened without following links and refused if
-   * it is no longer the one that was checked.
+   * Reads the file from one descriptor, opened without following links, after every rule was
+   * checked again on that descriptor. A file edited since it was resolved gives its newer bytes;
+   * one swapped for something that is not allowed is refused.
    * @throws WarmlineError `context_denied`, `context_missing` or `context_too_large`
    */
   read(): Promise<Buffer>;
