@@ -24,6 +24,8 @@ export type Side = 'a' | 'b';
 export interface Lease {
   readonly questionId: number;
   readonly conversationId: string;
+  /** The adapter's own number for the conversation's queue. */
+  readonly lane: number;
   readonly token: string;
   /** Counts from 1; above the limit the worker answers with an error instead of trying again. */
   readonly attempt: number;

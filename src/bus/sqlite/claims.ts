@@ -31,10 +31,10 @@ export class Claims {
   }
 
   run(sql: Statements, request: ClaimRequest, nowUs: number): Lease[] {
-    const { session, ingest } = this.#options;
+    const { session, ingest, settlements } = this.#options;
     const conversations = request.conversations ? JSON.stringify(request.conversations) : undefined;
     ingest.run(sql, nowUs);
-    this.#settleIgnored(sql, conversations ?? null, nowUs);
+    settlements.ignore(sql, conversations ?? null, IGNORED_PAGE, nowUs);
     if (request.includeExpired) sql.reviveAll.run({ session });
     const leases: Lease[] = [];
     // Heads that turn out not to be leasable leave their place to others: look again until full.
@@ -58,12 +58,11 @@ export class Claims {
   #take(sql: Statements, head: Head, request: ClaimRequest, nowUs: number): Lease | undefined {
     const { settlements, observer } = this.#options;
     if (head.whole === 0) {
-      const work = sql.dropWork.get({ id: head.id });
-      if (work) settlements.finish(sql, head.id, work, { outcome: 'orphaned', nowUs });
+      settlements.orphan(sql, head, nowUs);
       return undefined;
     }
     if (head.expired === 1 && !request.includeExpired) {
-      settlements.setLane(sql, head.conversation, 'expired', 0);
+      sql.expireLane.run(head.lane);
       observer.expired?.(head.conversation, head.unfinished);
       return undefined;
     }
@@ -73,13 +72,12 @@ export class Claims {
   #lease(sql: Statements, head: Head, leaseMs: number, nowUs: number): Lease {
     this.#tokens += 1;
     const token = `${this.#tokenPrefix}.${this.#tokens}`;
-    const { owner, settlements } = this.#options;
-    sql.lease.run({ id: head.id, token, owner, untilUs: nowUs + leaseMs * 1000, nowUs });
-    settlements.setLane(sql, head.conversation, 'leased', 0);
+    sql.lease.run(nowUs, token, this.#options.owner, nowUs + leaseMs * 1000, head.lane);
     const parsed = parseQuestion(head.message, head.metadata);
     return {
       questionId: head.id,
       conversationId: head.conversation,
+      lane: head.lane,
       token,
       attempt: head.attempts + 1,
       // A row changed by its writer after it was taken in is still owed an answer.
@@ -90,15 +88,5 @@ export class Claims {
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
     };
-  }
-
-  #settleIgnored(sql: Statements, conversations: string | null, nowUs: number): void {
-    const { session, settlements } = this.#options;
-    for (const { id } of sql.ignored.all({ session, conversations, limit: IGNORED_PAGE })) {
-      const work = sql.dropWork.get({ id });
-      if (!work) continue;
-      sql.markRead.run({ id });
-      settlements.finish(sql, id, work, { outcome: 'ignored', nowUs });
-    }
   }
 }

@@ -5,7 +5,7 @@
 import { parseQuestion } from '../question.js';
 import type { NewRow, Statements } from './statements.js';
 
-const PAGE_ROWS = 500;
+const PAGE_ROWS = 1000;
 /** Leaves time for the claim in the same transaction; the rest comes with the next claim. */
 const BUDGET_MS = 8;
 /** Rows that are not ours move the stored watermark only now and then, to keep an idle bus unwritten. */
@@ -52,7 +52,7 @@ export class Ingest {
     let more = true;
     while (more && performance.now() - started < BUDGET_MS) {
       const rows = sql.page.all({ after: cursor, limit: PAGE_ROWS });
-      for (const row of rows) taken += this.#take(sql, row, nowUs);
+      taken += this.#takePage(sql, rows, nowUs);
       cursor = rows.at(-1)?.id ?? cursor;
       more = rows.length === PAGE_ROWS;
     }
@@ -76,26 +76,55 @@ export class Ingest {
     this.#pendingSaved = undefined;
   }
 
-  #take(sql: Statements, row: NewRow, now: number): 0 | 1 {
-    if (row.to_session !== this.#session || row.unread === 0) return 0;
-    // Without a conversation nobody can be answered, and no lane can hold it.
-    if (typeof row.conversation_id !== 'string') return 0;
-    const parsed = parseQuestion(row.message, row.metadata);
-    const priority = parsed.kind === 'question' ? parsed.priority : 0;
-    const kind = parsed.kind === 'ignored' ? 'ignored' : 'question';
-    const { id, conversation_id: conversation } = row;
-    const { changes } = sql.addWork.run({
-      id,
-      session: this.#session,
-      conversation,
-      kind,
-      priority,
-      now,
-    });
-    if (changes === 1 && kind === 'question') {
-      const rank = now - priority * 1_000_000;
-      sql.growLane.run({ session: this.#session, conversation, id, rank });
+  /** @returns how many of the rows were for us */
+  #takePage(sql: Statements, rows: readonly NewRow[], nowUs: number): number {
+    const session = this.#session;
+    const chains = new Map<string, Entry[]>();
+    let taken = 0;
+    for (const row of rows) {
+      const entry = this.#sort(row);
+      if (!entry) continue;
+      taken += 1;
+      const { id, conversation } = entry;
+      if (entry.priority === 'ignored') {
+        sql.addIgnorable.run({ id, session, conversation, nowUs });
+        continue;
+      }
+      const chain = chains.get(conversation);
+      if (chain) chain.push(entry);
+      else chains.set(conversation, [entry]);
     }
-    return 1;
+    for (const [conversation, chain] of chains) this.#extendLane(sql, conversation, chain, nowUs);
+    return taken;
   }
+
+  #sort(row: NewRow): Entry | undefined {
+    if (row.to_session !== this.#session || row.unread === 0) return undefined;
+    // Without a conversation nobody can be answered, and no lane can hold it.
+    if (typeof row.conversation_id !== 'string') return undefined;
+    const parsed = parseQuestion(row.message, row.metadata);
+    const priority =
+      parsed.kind === 'ignored' ? 'ignored' : parsed.kind === 'question' ? parsed.priority : 0;
+    return { id: row.id, conversation: row.conversation_id, priority };
+  }
+
+  #extendLane(sql: Statements, conversation: string, chain: Entry[], nowUs: number): void {
+    const [head] = chain;
+    const tail = chain.at(-1);
+    if (!head || !tail) return;
+    const session = this.#session;
+    for (const [index, { id, priority }] of chain.entries()) {
+      const nextId = chain[index + 1]?.id ?? null;
+      sql.addWork.run(id, nextId, Number(priority), nowUs);
+    }
+    sql.linkTail.run(head.id, session, conversation);
+    const rankUs = nowUs - Number(head.priority) * 1_000_000;
+    sql.growLane.run(session, conversation, head.id, tail.id, chain.length, rankUs);
+  }
+}
+
+interface Entry {
+  readonly id: number;
+  readonly conversation: string;
+  readonly priority: number | 'ignored';
 }

@@ -33,12 +33,16 @@ const FOREIGN_COLUMNS = {
 /**
  * Each step runs once, in a transaction of its own, and is never edited after a release.
  *
- * - `warmline_work` holds unfinished questions only and stays small; finished ones move to
- *   `warmline_done`, which is append-only.
- * - `warmline_lanes` has one row per conversation with unfinished questions, so that the next
- *   question, the fair order and the counts are found without a scan.
- * - `rank_us` orders the lanes: the moment of the last claim (or of arrival), minus one second for
- *   each point of priority. A priority is a head start and not a right of way, so nobody starves.
+ * - `warmline_lanes` has one row for each conversation with unfinished questions: its oldest
+ *   question (the head), the lease on it, and the counts. Only a head is ever leased.
+ * - `warmline_work` links the unfinished questions of a lane in order (`next_id`). Everything is
+ *   found by question id, so a transaction touches neighbouring pages: an index by conversation
+ *   would scatter its writes over as many pages as there are conversations.
+ * - `warmline_done` holds the finished ones and is append-only.
+ * - Lease tokens are never used twice, so a lane whose number is given out again cannot be
+ *   mistaken for the earlier one.
+ * - `rank_us` orders the lanes: the moment of the last answer (or of arrival), minus one second
+ *   for each point of priority. A priority is a head start and not a right of way, so nobody starves.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -47,37 +51,40 @@ const MIGRATIONS: readonly string[] = [
     last_id INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  CREATE TABLE warmline_work (
-    question_id INTEGER PRIMARY KEY,
+  CREATE TABLE warmline_lanes (
+    lane_id INTEGER PRIMARY KEY,
     session TEXT NOT NULL,
     conversation_id TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('question', 'ignored')),
-    priority INTEGER NOT NULL,
+    head_id INTEGER NOT NULL,
+    tail_id INTEGER NOT NULL,
+    unfinished INTEGER NOT NULL CHECK (unfinished > 0),
+    state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'expired')),
+    ready_at_us INTEGER NOT NULL DEFAULT 0,
+    rank_us INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
-    seen_at_us INTEGER NOT NULL,
     claimed_at_us INTEGER,
     lease_token TEXT,
     lease_owner TEXT,
     lease_until_us INTEGER,
-    last_error TEXT
+    last_error TEXT,
+    UNIQUE (session, conversation_id),
+    CHECK ((state = 'leased') = (lease_token IS NOT NULL))
   );
-  CREATE INDEX warmline_work_lane ON warmline_work (session, conversation_id, question_id)
-    WHERE kind = 'question';
-  CREATE INDEX warmline_work_leased ON warmline_work (lease_until_us) WHERE lease_token IS NOT NULL;
-  CREATE INDEX warmline_work_ignored ON warmline_work (session, question_id) WHERE kind = 'ignored';
+  CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
 
-  CREATE TABLE warmline_lanes (
+  CREATE TABLE warmline_work (
+    question_id INTEGER PRIMARY KEY,
+    next_id INTEGER,
+    priority INTEGER NOT NULL,
+    seen_at_us INTEGER NOT NULL
+  );
+
+  CREATE TABLE warmline_ignorable (
+    question_id INTEGER PRIMARY KEY,
     session TEXT NOT NULL,
     conversation_id TEXT NOT NULL,
-    head_id INTEGER NOT NULL,
-    unfinished INTEGER NOT NULL CHECK (unfinished > 0),
-    state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'expired')),
-    ready_at_us INTEGER NOT NULL,
-    rank_us INTEGER NOT NULL,
-    PRIMARY KEY (session, conversation_id)
-  ) WITHOUT ROWID;
-  CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
-  CREATE INDEX warmline_lanes_expired ON warmline_lanes (session, rank_us) WHERE state = 'expired';
+    seen_at_us INTEGER NOT NULL
+  );
 
   CREATE TABLE warmline_done (
     question_id INTEGER PRIMARY KEY,

@@ -3,14 +3,14 @@
 import { answerMessage, answerMetadata } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
-import type { Statements, Work } from './statements.js';
-
-type Outcome = 'complete' | 'failed' | 'dead' | 'ignored' | 'orphaned';
+import type { Head, Statements } from './statements.js';
 
 export class Settlements {
   readonly #session: string;
-  /** Counted here and written once for each transaction, so that a count costs no statement. */
+  /** Collected here and written once for each transaction, so that each costs no statement. */
   readonly #counted = new Map<string, number>();
+  #finished: number[] = [];
+  #read: number[] = [];
 
   constructor(session: string) {
     this.#session = session;
@@ -23,70 +23,52 @@ export class Settlements {
   }
 
   /**
-   * The answer row, the audit row, the read mark and the terminal row of one question. The work
-   * row is taken first, by its token: without it nothing else happens.
+   * The answer row, the audit row, the read mark and the terminal row of one question. The lane
+   * moves on first, by the token of the lease: if it does not, nothing else happens.
    */
   complete(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Kept | 'orphaned' {
     const id = lease.questionId;
-    const work = sql.takeWork.get({ id, token: lease.token });
-    if (!work) {
+    if (!this.#leaveLane(sql, lease.lane, id, lease.token, nowUs)) {
       this.count('stale');
       return 'lost';
     }
     const now = naiveUtc(nowUs);
     const message = answerMessage(id, lease.question, answer);
-    const written = sql.insertAnswer.run({ id, message, metadata: answerMetadata(id), now });
-    if (written.changes === 0) {
-      this.finish(sql, id, work, { outcome: 'orphaned', nowUs });
-      return 'orphaned';
-    }
-    sql.markRead.run({ id });
-    sql.audit.run({
-      conversation: work.conversation_id,
-      session: this.#session,
-      action: 'send_message',
-      details: `{"by": "warmline", "in_reply_to": ${id}, "message_length": ${message.length}}`,
-      now,
-    });
-    const errorCode = answer.error?.code ?? null;
-    const outcome = answer.error ? (answer.error.dead ? 'dead' : 'failed') : 'complete';
-    this.finish(sql, id, work, {
+    const written = sql.insertAnswer.run(message, answerMetadata(id), now, id);
+    const outcome = written.changes === 0 ? 'orphaned' : outcomeOf(answer);
+    const answerId = written.changes === 0 ? null : written.lastInsertRowid;
+    if (answerId !== null) this.#audit(sql, lease, message.length, now);
+    this.#read.push(id);
+    this.count(outcome);
+    sql.finish.run(
+      id,
+      this.#session,
+      lease.conversationId,
       outcome,
-      nowUs,
-      errorCode,
-      answerId: written.lastInsertRowid,
-    });
-    return 'kept';
+      answerId,
+      lease.attempt,
+      answer.error?.code ?? null,
+      lease.seenAtUs,
+      lease.claimedAtUs,
+      Math.max(nowUs, lease.claimedAtUs),
+    );
+    return answerId === null ? 'orphaned' : 'kept';
   }
 
-  /** Moves a question to the finished ones and its conversation on to the next question. */
-  finish(
-    sql: Statements,
-    id: number,
-    work: Work,
-    end: {
-      outcome: Outcome;
-      nowUs: number;
-      errorCode?: string | null;
-      answerId?: number | bigint | null;
-    },
-  ): void {
-    sql.finish.run({
-      id,
-      session: this.#session,
-      conversation: work.conversation_id,
-      outcome: end.outcome,
-      answerId: end.answerId ?? null,
-      attempts: work.attempts,
-      errorCode: end.errorCode ?? null,
-      seenAtUs: work.seen_at_us,
-      claimedAtUs: work.claimed_at_us,
-      nowUs: end.nowUs,
-    });
-    this.count(end.outcome);
-    if (end.outcome === 'ignored') return;
-    const lane = { session: this.#session, conversation: work.conversation_id };
-    if (sql.nextInLane.run({ ...lane, nowUs: end.nowUs }).changes === 0) sql.dropLane.run(lane);
+  /** A question that vanished, with its conversation or alone, before it was leased. */
+  orphan(sql: Statements, head: Head, nowUs: number): void {
+    if (!this.#leaveLane(sql, head.lane, head.id, null, nowUs)) return;
+    this.#finishUnanswered(sql, head, 'orphaned', head.attempts, nowUs);
+  }
+
+  /** Marks rows that are no questions as read and keeps them in our audit. */
+  ignore(sql: Statements, conversations: string | null, limit: number, nowUs: number): void {
+    const session = this.#session;
+    for (const row of sql.ignorable.all({ session, conversations, limit })) {
+      sql.dropIgnorable.run({ id: row.id });
+      this.#read.push(row.id);
+      this.#finishUnanswered(sql, row, 'ignored', 0, nowUs);
+    }
   }
 
   giveBack(
@@ -94,31 +76,65 @@ export class Settlements {
     lease: Lease,
     how: { readyAtUs: number; giveBack: 0 | 1; error: string | null },
   ): Kept {
-    const { questionId: id, token } = lease;
-    const { giveBack, error } = how;
-    const kept = this.fenced(sql.unlease.run({ id, token, giveBack, error }).changes);
-    if (kept === 'kept') this.setLane(sql, lease.conversationId, 'ready', how.readyAtUs);
-    return kept;
+    const { giveBack, readyAtUs, error } = how;
+    const { changes } = sql.unlease.run(giveBack, readyAtUs, error, lease.lane, lease.token);
+    return this.fenced(changes);
   }
 
-  setLane(
+  /** @returns false when the token is not (or no longer) the lane's; then nothing changed */
+  #leaveLane(
     sql: Statements,
-    conversation: string,
-    state: 'ready' | 'leased' | 'expired',
-    readyAtUs: number,
+    lane: number,
+    id: number,
+    token: string | null,
+    nowUs: number,
+  ): boolean {
+    const left =
+      sql.advance.run(nowUs, id, lane, token).changes === 1 ||
+      sql.endLane.run(lane, id, token).changes === 1;
+    if (left) this.#finished.push(id);
+    return left;
+  }
+
+  #audit(sql: Statements, lease: Lease, length: number, now: string): void {
+    const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${length}}`;
+    sql.audit.run(lease.conversationId, this.#session, 'send_message', details, now);
+  }
+
+  #finishUnanswered(
+    sql: Statements,
+    row: { id: number; conversation: string; seenAtUs: number },
+    outcome: 'ignored' | 'orphaned',
+    attempts: number,
+    nowUs: number,
   ): void {
-    sql.setLane.run({ session: this.#session, conversation, state, readyAtUs });
+    const { id, conversation, seenAtUs } = row;
+    const at = Math.max(nowUs, seenAtUs);
+    const session = this.#session;
+    sql.finish.run(id, session, conversation, outcome, null, attempts, null, seenAtUs, null, at);
+    this.count(outcome);
   }
 
   count(name: string): void {
     this.#counted.set(name, (this.#counted.get(name) ?? 0) + 1);
   }
 
-  saveCounters(sql: Statements): void {
+  /** The rest of what this transaction settled: all of it or, with the transaction, none. */
+  beforeCommit(sql: Statements): void {
+    if (this.#finished.length > 0) sql.dropWork.run(JSON.stringify(this.#finished));
+    if (this.#read.length > 0) sql.markRead.run(JSON.stringify(this.#read));
     for (const [name, by] of this.#counted) sql.count.run({ session: this.#session, name, by });
   }
 
-  forgetCounters(): void {
+  /** After a commit, and after a rollback. */
+  forget(): void {
     this.#counted.clear();
+    this.#finished = [];
+    this.#read = [];
   }
+}
+
+function outcomeOf(answer: Answer): 'complete' | 'failed' | 'dead' {
+  if (!answer.error) return 'complete';
+  return answer.error.dead ? 'dead' : 'failed';
 }

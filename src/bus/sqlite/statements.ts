@@ -1,11 +1,18 @@
-/** The SQL of the bus, one named statement for each step. Prepared once for each connection. */
+/**
+ * The SQL of the bus, one named statement for each step, prepared once for each connection.
+ *
+ * Statements that run for every question take their values by position: binding by name costs more
+ * than the statement itself.
+ */
 import type { Database } from 'better-sqlite3';
 
 /** True while the conversation's time has not run out; an unreadable time never runs out. */
 const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
 
 export function prepareStatements(db: Database) {
-  const one = <P extends object, R>(sql: string) => db.prepare<P, R>(sql);
+  const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
+  const hot = <P extends unknown[], R = never>(sql: string) =>
+    db.prepare(sql) as unknown as Positional<P, R>;
   return {
     // Finding new rows: ids are given out under the write lock, so commit order is id order.
     storedCursor: one<{ session: string }, { last_id: number }>(
@@ -28,24 +35,32 @@ export function prepareStatements(db: Database) {
               coalesce(read, 0) = 0 AS unread
        FROM messages WHERE id > :after ORDER BY id LIMIT :limit`,
     ),
-    addWork: one<
-      {
-        id: number;
-        session: string;
-        conversation: string;
-        kind: 'question' | 'ignored';
-        priority: number;
-        now: number;
-      },
-      never
-    >(
-      `INSERT OR IGNORE INTO warmline_work
-         (question_id, session, conversation_id, kind, priority, seen_at_us)
-       VALUES (:id, :session, :conversation, :kind, :priority, :now)`,
+    addWork: hot<[id: number, nextId: number | null, priority: number, nowUs: number]>(
+      `INSERT INTO warmline_work VALUES (?, ?, ?, ?)`,
     ),
-    growLane: one<{ session: string; conversation: string; id: number; rank: number }, never>(
-      `INSERT INTO warmline_lanes VALUES (:session, :conversation, :id, 1, 'ready', 0, :rank)
-       ON CONFLICT DO UPDATE SET unfinished = unfinished + 1`,
+    linkTail: hot<[id: number, session: string, conversation: string]>(
+      `UPDATE warmline_work SET next_id = ?
+       WHERE question_id = (SELECT tail_id FROM warmline_lanes
+                            WHERE session = ? AND conversation_id = ?)`,
+    ),
+    growLane: hot<
+      [
+        session: string,
+        conversation: string,
+        head: number,
+        tail: number,
+        count: number,
+        rankUs: number,
+      ]
+    >(
+      `INSERT INTO warmline_lanes
+         (session, conversation_id, head_id, tail_id, unfinished, state, rank_us)
+       VALUES (?, ?, ?, ?, ?, 'ready', ?)
+       ON CONFLICT (session, conversation_id) DO UPDATE
+         SET unfinished = unfinished + excluded.unfinished, tail_id = excluded.tail_id`,
+    ),
+    addIgnorable: one<{ id: number; session: string; conversation: string; nowUs: number }, never>(
+      `INSERT INTO warmline_ignorable VALUES (:id, :session, :conversation, :nowUs)`,
     ),
 
     // Claiming.
@@ -60,104 +75,103 @@ export function prepareStatements(db: Database) {
     headsOf: one<HeadsParams & { conversations: string }, Head>(
       heads('AND l.conversation_id IN (SELECT value FROM json_each(:conversations))'),
     ),
-    lease: one<{ id: number; token: string; owner: string; untilUs: number; nowUs: number }, never>(
-      `UPDATE warmline_work
-       SET attempts = attempts + 1, claimed_at_us = :nowUs, lease_token = :token,
-           lease_owner = :owner, lease_until_us = :untilUs
-       WHERE question_id = :id AND lease_token IS NULL`,
+    lease: hot<[nowUs: number, token: string, owner: string, untilUs: number, lane: number]>(
+      `UPDATE warmline_lanes
+       SET state = 'leased', attempts = attempts + 1, claimed_at_us = ?,
+           lease_token = ?, lease_owner = ?, lease_until_us = ?
+       WHERE lane_id = ? AND state = 'ready'`,
     ),
-    setLane: one<
-      { session: string; conversation: string; state: string; readyAtUs: number },
-      never
-    >(
-      `UPDATE warmline_lanes SET state = :state, ready_at_us = :readyAtUs
-       WHERE session = :session AND conversation_id = :conversation`,
+    expireLane: hot<[lane: number]>(
+      `UPDATE warmline_lanes SET state = 'expired' WHERE lane_id = ? AND state = 'ready'`,
     ),
 
-    // Settling, each fenced by the token of its lease.
-    renew: one<{ id: number; token: string; untilUs: number }, never>(
-      `UPDATE warmline_work SET lease_until_us = :untilUs
-       WHERE question_id = :id AND lease_token = :token`,
+    // Settling. Each is fenced by the token of the lease: a stale one changes no row.
+    renew: hot<[untilUs: number, lane: number, token: string]>(
+      `UPDATE warmline_lanes SET lease_until_us = ? WHERE lane_id = ? AND lease_token = ?`,
     ),
-    unlease: one<{ id: number; token: string; giveBack: number; error: string | null }, never>(
-      `UPDATE warmline_work
-       SET lease_token = NULL, lease_owner = NULL, lease_until_us = NULL,
-           attempts = attempts - :giveBack, last_error = coalesce(:error, last_error)
-       WHERE question_id = :id AND lease_token = :token`,
+    unlease: hot<
+      [giveBack: 0 | 1, readyAtUs: number, error: string | null, lane: number, token: string]
+    >(
+      `UPDATE warmline_lanes
+       SET state = 'ready', lease_token = NULL, lease_owner = NULL, lease_until_us = NULL,
+           attempts = attempts - ?, ready_at_us = ?, last_error = coalesce(?, last_error)
+       WHERE lane_id = ? AND lease_token = ?`,
     ),
-    takeWork: one<{ id: number; token: string }, Work>(
-      `DELETE FROM warmline_work WHERE question_id = :id AND lease_token = :token
-       RETURNING session, conversation_id, attempts, seen_at_us, claimed_at_us`,
+    /** Moves a lane to its next question; changes nothing when there is none. */
+    advance: hot<[nowUs: number, id: number, lane: number, token: string | null]>(
+      `UPDATE warmline_lanes
+       SET head_id = next.question_id, unfinished = unfinished - 1, state = 'ready',
+           ready_at_us = 0, rank_us = ? - next.priority * 1000000, attempts = 0,
+           claimed_at_us = NULL, lease_token = NULL, lease_owner = NULL, lease_until_us = NULL,
+           last_error = NULL
+       FROM warmline_work AS head JOIN warmline_work AS next ON next.question_id = head.next_id
+       WHERE head.question_id = ? AND lane_id = ? AND head_id = head.question_id
+         AND lease_token IS ?`,
     ),
-    dropWork: one<{ id: number }, Work>(
-      `DELETE FROM warmline_work WHERE question_id = :id
-       RETURNING session, conversation_id, attempts, seen_at_us, claimed_at_us`,
+    endLane: hot<[lane: number, id: number, token: string | null]>(
+      `DELETE FROM warmline_lanes
+       WHERE lane_id = ? AND head_id = ? AND lease_token IS ? AND unfinished = 1`,
     ),
-    insertAnswer: one<{ id: number; message: string; metadata: string; now: string }, never>(
+    insertAnswer: hot<[message: string, metadata: string, now: string, id: number]>(
       `INSERT INTO messages
          (conversation_id, from_session, to_session, message, metadata, timestamp, read)
-       SELECT m.conversation_id, m.to_session, m.from_session, :message, :metadata, :now, 0
-       FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = :id`,
+       SELECT m.conversation_id, m.to_session, m.from_session, ?, ?, ?, 0
+       FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = ?`,
     ),
-    markRead: one<{ id: number }, never>(`UPDATE messages SET read = 1 WHERE id = :id`),
-    audit: one<
-      { conversation: string; session: string; action: string; details: string; now: string },
-      never
+    audit: hot<
+      [conversation: string, session: string, action: string, details: string, now: string]
     >(
       `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp)
-       VALUES (:conversation, :session, :action, :details, :now)`,
+       VALUES (?, ?, ?, ?, ?)`,
     ),
-    finish: one<
-      {
-        id: number;
-        session: string;
-        conversation: string;
-        outcome: string;
-        answerId: number | bigint | null;
-        attempts: number;
-        errorCode: string | null;
-        seenAtUs: number;
-        claimedAtUs: number | null;
-        nowUs: number;
-      },
-      never
-    >(
-      `INSERT INTO warmline_done VALUES (:id, :session, :conversation, :outcome, :answerId,
-         :attempts, :errorCode, :seenAtUs, :claimedAtUs,
-         max(:nowUs, coalesce(:claimedAtUs, :seenAtUs)))`,
+    finish: hot<
+      [
+        id: number,
+        session: string,
+        conversation: string,
+        outcome: string,
+        answerId: number | bigint | null,
+        attempts: number,
+        errorCode: string | null,
+        seenAtUs: number,
+        claimedAtUs: number | null,
+        completedAtUs: number,
+      ]
+    >(`INSERT INTO warmline_done VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    /** Once for each transaction, over the ids of what it finished. */
+    dropWork: hot<[ids: string]>(
+      `DELETE FROM warmline_work WHERE question_id IN (SELECT value FROM json_each(?))`,
     ),
-    nextInLane: one<{ session: string; conversation: string; nowUs: number }, never>(
-      `UPDATE warmline_lanes
-       SET unfinished = unfinished - 1, state = 'ready', ready_at_us = 0,
-           head_id = next.question_id, rank_us = :nowUs - next.priority * 1000000
-       FROM (SELECT question_id, priority FROM warmline_work
-             WHERE session = :session AND conversation_id = :conversation AND kind = 'question'
-             ORDER BY question_id LIMIT 1) AS next
-       WHERE session = :session AND conversation_id = :conversation`,
-    ),
-    dropLane: one<{ session: string; conversation: string }, never>(
-      `DELETE FROM warmline_lanes WHERE session = :session AND conversation_id = :conversation`,
+    markRead: hot<[ids: string]>(
+      `UPDATE messages SET read = 1 WHERE id IN (SELECT value FROM json_each(?))`,
     ),
 
     // Rows that are no questions.
-    ignored: one<{ session: string; conversations: string | null; limit: number }, IgnoredRow>(
-      `SELECT question_id AS id FROM warmline_work
-       WHERE session = :session AND kind = 'ignored'
+    ignorable: one<{ session: string; conversations: string | null; limit: number }, Ignorable>(
+      `SELECT question_id AS id, conversation_id AS conversation, seen_at_us AS seenAtUs
+       FROM warmline_ignorable
+       WHERE session = :session
          AND (:conversations IS NULL
               OR conversation_id IN (SELECT value FROM json_each(:conversations)))
        ORDER BY question_id LIMIT :limit`,
     ),
+    dropIgnorable: one<{ id: number }, never>(
+      `DELETE FROM warmline_ignorable WHERE question_id = :id`,
+    ),
 
     // Reaping.
     leases: one<{ session: string }, LeaseRow>(
-      `SELECT question_id AS id, conversation_id AS conversation, lease_token AS token,
-              lease_owner AS owner, lease_until_us AS untilUs
-       FROM warmline_work WHERE lease_token IS NOT NULL AND session = :session`,
+      `SELECT lane_id AS lane, lease_token AS token, lease_owner AS owner,
+              lease_until_us AS untilUs
+       FROM warmline_lanes WHERE session = :session AND state = 'leased'`,
     ),
-    revivable: one<{ session: string; now: string }, { conversation: string }>(
-      `SELECT l.conversation_id AS conversation FROM warmline_lanes l
+    revivable: one<{ session: string; now: string }, { lane: number }>(
+      `SELECT l.lane_id AS lane FROM warmline_lanes l
        LEFT JOIN conversations c ON c.id = l.conversation_id
        WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED}`,
+    ),
+    revive: hot<[lane: number]>(
+      `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id = ? AND state = 'expired'`,
     ),
     reviveAll: one<{ session: string }, never>(
       `UPDATE warmline_lanes SET state = 'ready' WHERE session = :session AND state = 'expired'`,
@@ -259,8 +273,8 @@ export function prepareStatements(db: Database) {
 
 function heads(filter: string): string {
   return `
-    SELECT l.conversation_id AS conversation, l.head_id AS id, l.unfinished,
-           w.attempts, w.seen_at_us AS seenAtUs,
+    SELECT l.lane_id AS lane, l.conversation_id AS conversation, l.head_id AS id, l.unfinished,
+           l.attempts, w.seen_at_us AS seenAtUs,
            m.id IS NOT NULL AND c.id IS NOT NULL AS whole, m.message, m.metadata,
            NOT ${NOT_EXPIRED} AS expired
     FROM warmline_lanes l
@@ -290,6 +304,7 @@ export interface NewRow {
 }
 
 export interface Head {
+  readonly lane: number;
   readonly conversation: string;
   readonly id: number;
   readonly unfinished: number;
@@ -302,21 +317,31 @@ export interface Head {
   readonly expired: 0 | 1;
 }
 
-export interface Work {
-  readonly session: string;
-  readonly conversation_id: string;
-  readonly attempts: number;
-  readonly seen_at_us: number;
-  readonly claimed_at_us: number | null;
+interface Named<P, R> {
+  get(values: P): R | undefined;
+  all(values: P): R[];
+  run(values: P): Ran;
 }
 
-interface IgnoredRow {
+interface Positional<P extends unknown[], R> {
+  get(...values: P): R | undefined;
+  all(...values: P): R[];
+  run(...values: P): Ran;
+}
+
+interface Ran {
+  readonly changes: number;
+  readonly lastInsertRowid: number | bigint;
+}
+
+interface Ignorable {
   readonly id: number;
+  readonly conversation: string;
+  readonly seenAtUs: number;
 }
 
 interface LeaseRow {
-  readonly id: number;
-  readonly conversation: string;
+  readonly lane: number;
   readonly token: string;
   readonly owner: string;
   readonly untilUs: number;

@@ -89,13 +89,13 @@ export class SqliteBus implements Bus {
     this.#writer = new Writer({
       file: options.file,
       db: () => this.#db,
-      beforeCommit: () => this.#settlements.saveCounters(this.#sql),
+      beforeCommit: () => this.#settlements.beforeCommit(this.#sql),
       afterCommit: () => {
-        this.#settlements.forgetCounters();
+        this.#settlements.forget();
         this.#ingest.committed();
       },
       afterRollback: () => {
-        this.#settlements.forgetCounters();
+        this.#settlements.forget();
         this.#ingest.rolledBack();
       },
       reopen: () => this.#reopen(),
@@ -117,10 +117,10 @@ export class SqliteBus implements Bus {
   }
 
   renew(lease: Lease, leaseMs: number): Promise<Kept> {
-    const { questionId: id, token } = lease;
     return this.#settle(() => {
       const untilUs = this.#stamp() + leaseMs * 1000;
-      return this.#settlements.fenced(this.#sql.renew.run({ id, token, untilUs }).changes);
+      const { changes } = this.#sql.renew.run(untilUs, lease.lane, lease.token);
+      return this.#settlements.fenced(changes);
     });
   }
 
@@ -146,21 +146,17 @@ export class SqliteBus implements Bus {
   async reap(): Promise<Reaped> {
     const plan = this.#reapPlan();
     if (plan.overdue.length === 0 && plan.revivable.length === 0) return { expired: 0, gone: 0 };
+    const { session } = this;
     return this.#settle(() => {
-      for (const { conversation } of plan.revivable) {
-        this.#settlements.setLane(this.#sql, conversation, 'ready', 0);
+      for (const { conversation } of plan.revivable)
+        this.#sql.revive.run({ session, conversation });
+      const reaped = { expired: 0, gone: 0 };
+      for (const { lane, token, gone } of plan.overdue) {
+        // Fenced like any other write: a lease settled meanwhile is left alone.
+        const { changes } = this.#sql.unlease.run(0, 0, null, lane, token);
+        reaped[gone ? 'gone' : 'expired'] += changes;
       }
-      let expired = 0;
-      let gone = 0;
-      for (const lease of plan.overdue) {
-        const { id, token } = lease;
-        // Fenced like any other write: a lease renewed or settled meanwhile is left alone.
-        if (this.#sql.unlease.run({ id, token, giveBack: 0, error: null }).changes !== 1) continue;
-        this.#settlements.setLane(this.#sql, lease.conversation, 'ready', 0);
-        if (lease.gone) gone += 1;
-        else expired += 1;
-      }
-      return { expired, gone };
+      return reaped;
     });
   }
 
@@ -300,7 +296,8 @@ export class SqliteBus implements Bus {
     const { session } = this;
     return (
       this.#ingest.hasNew(this.#sql) ||
-      this.#sql.ignored.get({ session, conversations: listOf(request), limit: 1 }) !== undefined ||
+      this.#sql.ignorable.get({ session, conversations: listOf(request), limit: 1 }) !==
+        undefined ||
       (request.includeExpired === true && this.#sql.anyExpired.get({ session }) !== undefined)
     );
   }
