@@ -146,10 +146,8 @@ export class SqliteBus implements Bus {
   async reap(): Promise<Reaped> {
     const plan = this.#reapPlan();
     if (plan.overdue.length === 0 && plan.revivable.length === 0) return { expired: 0, gone: 0 };
-    const { session } = this;
     return this.#settle(() => {
-      for (const { conversation } of plan.revivable)
-        this.#sql.revive.run({ session, conversation });
+      for (const { lane } of plan.revivable) this.#sql.revive.run(lane);
       const reaped = { expired: 0, gone: 0 };
       for (const { lane, token, gone } of plan.overdue) {
         // Fenced like any other write: a lease settled meanwhile is left alone.
