@@ -1,2 +1,4 @@
+export * from './codec.js';
+export * from './framing.js';
 export * from './replies.js';
 export * from './requests.js';
