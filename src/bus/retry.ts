@@ -34,6 +34,9 @@ const NOT_TRIED = new Set([
   'engine_unavailable',
   'busy',
   'shutting_down',
+  'unauthorized',
+  'unreachable',
+  'closed',
 ]);
 
 export interface Failure {

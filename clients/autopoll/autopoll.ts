@@ -1,0 +1,372 @@
+/**
+ * Drains the bus: claims questions, asks them over the socket, writes the answers back.
+ *
+ * What is always true:
+ *  - Nothing is claimed that cannot be asked now: no bridge, no free slot, or a stop under way.
+ *  - A turn ends in exactly one of: an answer, a hand-back, or the loss of its lease; whichever
+ *    it is, the bus decides by the token, so a late turn writes nothing.
+ *  - Answers that arrive in one chunk, and the claims that follow them, share one transaction:
+ *    both are submitted before the event loop turns.
+ */
+import { EventEmitter, once } from 'node:events';
+import PQueue from 'p-queue';
+import {
+  type Answer,
+  type Bus,
+  type BusStats,
+  type ClaimRequest,
+  isSuspect,
+  type Lease,
+  redact,
+} from '../../src/bus/index.js';
+import type { Clock } from '../../src/clock.js';
+import type { Log } from '../../src/log.js';
+import type { BridgeClient, Outcome, Pending, Answer as Reply } from '../socket/index.js';
+import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
+import { Outage } from './outage.js';
+import {
+  answerWithoutAsking,
+  queryFor,
+  type Settlement,
+  settleFailure,
+  settleReply,
+  type TurnSettings,
+} from './turn.js';
+
+export interface AutopollSettings extends TurnSettings {
+  /** Questions in flight at once. */
+  readonly concurrency: number;
+  readonly conversations: readonly string[] | undefined;
+  readonly includeExpired: boolean;
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+  readonly idleGapMs: number;
+  readonly reapEveryMs: number;
+  /** How often partners are told that we live; they take us for dead after 120 s. */
+  readonly heartbeatEveryMs: number;
+}
+
+export interface AutopollParts {
+  readonly bus: Bus;
+  readonly client: BridgeClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: AutopollSettings;
+}
+
+/** One turn under way: a lease and the request that answers it. */
+interface Turn extends KeptTurn {
+  readonly startedMs: number;
+  pending: Pending | undefined;
+  over: boolean;
+}
+
+export class Autopoll {
+  readonly #parts: AutopollParts;
+  readonly #queue: PQueue;
+  readonly #keeper: LeaseKeeper;
+  readonly #outage: Outage;
+  readonly #moved = new EventEmitter<{ moved: [] }>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #settling = new Set<Promise<void>>();
+  readonly #served = new Set<string>();
+  #delayed: NodeJS.Timeout | undefined;
+  #unwatch: () => void = () => {};
+  #pumpScheduled = false;
+  #pumping = false;
+  #pumpAgain = false;
+  #stopping = false;
+
+  constructor(parts: AutopollParts) {
+    this.#parts = parts;
+    const { bus, clock, settings } = parts;
+    this.#queue = new PQueue({ concurrency: settings.concurrency });
+    this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
+    this.#outage = new Outage(clock);
+  }
+
+  /** Turns under way. */
+  get active(): number {
+    return this.#keeper.size;
+  }
+
+  /** Starts draining and goes on until `stop`. */
+  async start(): Promise<void> {
+    const { settings } = this.#parts;
+    await this.#begin();
+    await this.#heartbeat();
+    this.#timers.push(setInterval(() => void this.#heartbeat(), settings.heartbeatEveryMs));
+    this.#pump();
+  }
+
+  /**
+   * Drains what is there and returns. Waits for retries that are due later and for leases of
+   * others to end; a bus with nothing to do is not written to.
+   */
+  async drainOnce(signal: AbortSignal): Promise<void> {
+    await this.#begin();
+    const { bus, settings } = this.#parts;
+    while (!signal.aborted) {
+      this.#pump();
+      if (!this.#busy() && !bus.hasWork(settings)) break;
+      await once(this.#moved, 'moved', { signal }).catch(() => undefined);
+    }
+    await bus.heartbeat([...this.#served]);
+  }
+
+  /**
+   * Claims nothing more and waits for the turns under way, up to `drainMs`; those that are left
+   * are handed back untouched.
+   */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#delayed);
+    this.#unwatch();
+    const deadline = AbortSignal.timeout(drainMs);
+    while (this.#busy() && !deadline.aborted) {
+      await once(this.#moved, 'moved', { signal: deadline }).catch(() => undefined);
+    }
+    for (const turn of [...this.#keeper.turns]) this.#handBack(turn as Turn);
+    await Promise.allSettled(this.#settling);
+    this.#keeper.close();
+  }
+
+  async #begin(): Promise<void> {
+    const { bus, client, settings } = this.#parts;
+    await this.#reap();
+    this.#logStart(bus.stats());
+    this.#unwatch = bus.watch(() => this.#pump());
+    client.on('connected', () => this.#pump());
+    this.#timers.push(setInterval(() => void this.#tick(), settings.reapEveryMs));
+  }
+
+  #logStart(found: BusStats): void {
+    const { pending, leased, delayed, expired } = found;
+    this.#parts.log.info({ pending, leased, delayed, expired }, 'bus opened');
+  }
+
+  #busy(): boolean {
+    return this.#keeper.size > 0 || this.#settling.size > 0 || this.#pumping;
+  }
+
+  async #tick(): Promise<void> {
+    await this.#reap();
+    this.#pump();
+    this.#moved.emit('moved');
+  }
+
+  async #reap(): Promise<void> {
+    const { bus, log } = this.#parts;
+    try {
+      const { expired, gone } = await bus.reap();
+      if (expired + gone > 0) log.info({ expired, gone }, 'leases taken back');
+    } catch (error) {
+      log.error({ err: error }, 'reaper pass failed; the next one tries again');
+    }
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { bus, log, settings } = this.#parts;
+    await bus
+      .heartbeat(settings.conversations)
+      .catch((error) => log.warn({ err: error }, 'heartbeat not written'));
+  }
+
+  /** Claims as much as may be asked now. Called whenever that may have changed; never waits. */
+  #pump(): void {
+    if (this.#pumping) {
+      this.#pumpAgain = true;
+      return;
+    }
+    const limit = this.#mayClaim();
+    if (limit <= 0) return;
+    this.#pumping = true;
+    void this.#claim(limit).finally(() => {
+      this.#pumping = false;
+      this.#moved.emit('moved');
+      if (this.#pumpAgain) {
+        this.#pumpAgain = false;
+        this.#pump();
+      }
+    });
+  }
+
+  #mayClaim(): number {
+    const { client, settings } = this.#parts;
+    if (this.#stopping || !client.connected) return 0;
+    const pauseMs = this.#outage.pauseMs();
+    if (pauseMs > 0) {
+      this.#pumpIn(pauseMs);
+      return 0;
+    }
+    return settings.concurrency - this.#keeper.size;
+  }
+
+  async #claim(limit: number): Promise<void> {
+    const { bus, log, settings } = this.#parts;
+    const { leaseMs, conversations, includeExpired } = settings;
+    const request: ClaimRequest = { limit, leaseMs, conversations, includeExpired };
+    try {
+      const leases = await bus.claim(request);
+      for (const lease of leases) this.#take(lease);
+      const nextMs = leases.length < limit ? bus.nextReadyMs() : undefined;
+      if (nextMs !== undefined) this.#pumpIn(nextMs);
+    } catch (error) {
+      log.error({ err: error }, 'claim failed; trying again');
+      this.#pumpIn(this.#parts.settings.reapEveryMs);
+    }
+  }
+
+  #pumpIn(delayMs: number): void {
+    clearTimeout(this.#delayed);
+    this.#delayed = setTimeout(() => {
+      this.#pump();
+      this.#moved.emit('moved');
+    }, Math.ceil(delayMs));
+  }
+
+  #take(lease: Lease): void {
+    const { settings, clock } = this.#parts;
+    this.#served.add(lease.conversationId);
+    const turn: Turn = {
+      lease,
+      startedMs: clock.monotonicMs(),
+      pending: undefined,
+      over: false,
+      giveUp: (why) => this.#giveUp(turn, why),
+    };
+    this.#keeper.add(turn);
+    const ready = answerWithoutAsking(lease, settings);
+    if (ready) this.#end(turn, { step: 'complete', answer: ready });
+    else void this.#queue.add(() => this.#ask(turn));
+  }
+
+  /** Resolves when the question's slot is free again: at its outcome, before that is committed. */
+  #ask(turn: Turn): Promise<void> {
+    const { client, settings, clock } = this.#parts;
+    const { question } = turn.lease;
+    if (question.kind !== 'question' || turn.over) return Promise.resolve();
+    return new Promise((resolve) => {
+      const options = queryFor(turn.lease, question, settings);
+      turn.pending = client.submit(question.question, options, {
+        progress: () => this.#keeper.progress(turn),
+        done: (outcome) => {
+          resolve();
+          const elapsedMs = clock.monotonicMs() - turn.startedMs;
+          if (!turn.over) this.#end(turn, this.#settlement(turn, outcome, elapsedMs));
+        },
+      });
+    });
+  }
+
+  #settlement(turn: Turn, outcome: Outcome<Reply>, elapsedMs: number): Settlement {
+    const { settings } = this.#parts;
+    if (outcome.ok) {
+      this.#outage.over();
+      return settleReply(outcome.value, elapsedMs, settings);
+    }
+    const settlement = settleFailure(turn.lease, outcome.error, elapsedMs, Math.random(), settings);
+    if (refusesEverything(outcome.error.code)) this.#outage.seen();
+    return settlement;
+  }
+
+  #giveUp(turn: Turn, why: 'lost' | 'idle'): void {
+    const { log, settings } = this.#parts;
+    const { questionId: question, attempt } = turn.lease;
+    log.warn({ question, attempt, why }, 'turn given up');
+    turn.pending?.cancel();
+    if (turn.over) return;
+    if (why === 'lost') {
+      this.#close(turn);
+      return;
+    }
+    const failure = { code: 'timeout', message: 'the turn made no progress for too long' };
+    this.#end(
+      turn,
+      settleFailure(turn.lease, failure, settings.idleGapMs, Math.random(), settings),
+    );
+  }
+
+  #handBack(turn: Turn): void {
+    this.#end(turn, { step: 'release', delayMs: 0 });
+    turn.pending?.cancel();
+  }
+
+  #end(turn: Turn, settlement: Settlement): void {
+    this.#close(turn);
+    const settled = this.#settle(turn.lease, settlement).finally(() => {
+      this.#settling.delete(settled);
+      this.#moved.emit('moved');
+    });
+    this.#settling.add(settled);
+    this.#pumpSoon();
+  }
+
+  /** Once for all answers of a chunk: their slots are claimed for together. */
+  #pumpSoon(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    queueMicrotask(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #close(turn: Turn): void {
+    turn.over = true;
+    this.#keeper.remove(turn);
+  }
+
+  async #settle(lease: Lease, settlement: Settlement): Promise<void> {
+    const { log } = this.#parts;
+    const about = { question: lease.questionId, attempt: lease.attempt };
+    try {
+      const kept = await this.#write(lease, settlement);
+      if (kept !== 'kept')
+        log.warn({ ...about, kept }, 'result dropped: the question was no longer ours');
+      else if (settlement.step === 'retry') {
+        const { code, message, delayMs } = settlement;
+        log.warn({ ...about, code, message, delayMs }, 'attempt failed, will be tried again');
+      } else log.debug({ ...about, step: settlement.step }, 'turn settled');
+    } catch (error) {
+      // The lease runs out and the question is handed out again.
+      log.error({ ...about, err: error }, 'result could not be written');
+    }
+  }
+
+  #write(lease: Lease, settlement: Settlement) {
+    const { bus } = this.#parts;
+    switch (settlement.step) {
+      case 'complete':
+        return this.#complete(lease, settlement.answer);
+      case 'retry':
+        return bus.retry(lease, settlement);
+      case 'release':
+        return bus.release(lease, settlement.delayMs);
+    }
+  }
+
+  /** Submitted at once unless a secret may be inside, so that answers of one chunk stay together. */
+  #complete(lease: Lease, answer: Answer) {
+    const texts = [answer.answer, ...answer.sources, answer.error?.message ?? ''];
+    if (!texts.some(isSuspect)) return this.#parts.bus.complete(lease, answer);
+    return clean(answer).then((safe) => this.#parts.bus.complete(lease, safe));
+  }
+}
+
+/** The bridge as a whole takes no work, whatever the question. */
+function refusesEverything(code: string): boolean {
+  return ['busy', 'shutting_down', 'unauthorized', 'unreachable', 'closed'].includes(code);
+}
+
+async function clean(answer: Answer): Promise<Answer> {
+  return {
+    ...answer,
+    answer: await redact(answer.answer),
+    sources: await Promise.all(answer.sources.map(redact)),
+    ...(answer.error && {
+      error: { ...answer.error, message: await redact(answer.error.message) },
+    }),
+  };
+}

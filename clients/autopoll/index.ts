@@ -1,0 +1,2 @@
+export { Autopoll, type AutopollParts, type AutopollSettings } from './autopoll.js';
+export { type RunOptions, runAutopoll } from './run.js';

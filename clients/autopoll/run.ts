@@ -1,0 +1,105 @@
+/** Wires an autopoll: bus file, socket client, signals and logs. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BusError, type BusObserver, openSqliteBus, type Side } from '../../src/bus/index.js';
+import { systemClock } from '../../src/clock.js';
+import type { Log } from '../../src/log.js';
+import { BridgeClient, type BridgeClientOptions } from '../socket/index.js';
+import { Autopoll, type AutopollSettings } from './autopoll.js';
+
+export interface RunOptions {
+  readonly db: string;
+  readonly session: Side;
+  readonly bridge: BridgeClientOptions;
+  readonly settings: AutopollSettings;
+  /** Drain what is there, then end. */
+  readonly once: boolean;
+  /** How long `once` waits for a bridge before it gives up, in milliseconds. */
+  readonly connectMs: number;
+  readonly drainMs: number;
+  readonly log: Log;
+  /** Aborted to stop: turns under way are finished first. */
+  readonly signal: AbortSignal;
+  readonly onReady: () => void;
+}
+
+/**
+ * Runs until `signal` is aborted, or until the bus is drained when `once`.
+ * @throws BusError when the bus cannot be used; BridgeError when `once` finds no bridge
+ */
+export async function runAutopoll(options: RunOptions): Promise<void> {
+  const { log, settings, signal } = options;
+  const fatal = new AbortController();
+  const bus = openSqliteBus({
+    file: options.db,
+    session: options.session,
+    observer: observe(log, fatal),
+  });
+  const client = new BridgeClient(options.bridge);
+  logConnection(client, log);
+  const autopoll = new Autopoll({ bus, client, clock: systemClock, log, settings });
+  const stop = AbortSignal.any([signal, fatal.signal]);
+  try {
+    if (options.once) {
+      await reach(client, options.connectMs);
+      options.onReady();
+      await autopoll.drainOnce(stop);
+    } else {
+      await autopoll.start();
+      options.onReady();
+      await aborted(stop);
+    }
+    if (fatal.signal.aborted) throw fatal.signal.reason;
+  } finally {
+    await autopoll.stop(options.drainMs);
+    await client.close();
+    await bus.close();
+    log.info('stopped');
+  }
+}
+
+/** A damaged file is for a person to restore; everything else is waited out. */
+function observe(log: Log, fatal: AbortController): BusObserver {
+  return {
+    expired: (conversation, questions) =>
+      log.warn({ conversation, questions }, 'conversation expired; its questions wait'),
+    trouble: (error: BusError, waitedMs) => {
+      log.error({ code: error.code, waitedMs: Math.round(waitedMs) }, error.message);
+      if (error.code === 'bus_corrupt') fatal.abort(error);
+    },
+    recovered: (waitedMs) => log.info({ waitedMs: Math.round(waitedMs) }, 'bus writable again'),
+  };
+}
+
+/** One line when the bridge goes and one when it comes back, however many attempts lie between. */
+function logConnection(client: BridgeClient, log: Log): void {
+  let told = false;
+  client.on('connected', () => {
+    log.info('connected to the bridge');
+    told = false;
+  });
+  client.on('reconnecting', ({ reason }) => {
+    if (told) return;
+    told = true;
+    log.warn({ code: reason.code }, `no bridge: ${reason.message}; trying again until it answers`);
+  });
+}
+
+/** Waits for the first connection, through failed attempts, until the time is up. */
+async function reach(client: BridgeClient, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await client.ready();
+    } catch (error) {
+      if (performance.now() >= deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

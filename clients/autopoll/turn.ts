@@ -1,0 +1,138 @@
+/** What to ask for a lease, and what to write for what came of it. Pure. */
+import {
+  type Answer,
+  type Lease,
+  type ParsedQuestion,
+  planRetry,
+  type RetryPolicy,
+} from '../../src/bus/index.js';
+import type { QueryOptions, Answer as Reply } from '../socket/index.js';
+
+export interface TurnSettings {
+  /** The conversation is the session: its questions share a context. */
+  readonly sticky: boolean;
+  /** Total time for a question that names none, in milliseconds. */
+  readonly turnTimeoutMs: number;
+  /** How answers name who wrote them. */
+  readonly shardId: string;
+  readonly retry: RetryPolicy;
+}
+
+export type Settlement =
+  | { readonly step: 'complete'; readonly answer: Answer }
+  | {
+      readonly step: 'retry';
+      readonly delayMs: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  /** Not tried: the attempt is given back. */
+  | { readonly step: 'release'; readonly delayMs: number };
+
+export interface TurnFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number | undefined;
+}
+
+type Question = Extract<ParsedQuestion, { kind: 'question' }>;
+
+/** An answer that needs no engine: the question cannot be understood, or its attempts are used up. */
+export function answerWithoutAsking(lease: Lease, settings: TurnSettings): Answer | undefined {
+  const { question, attempt } = lease;
+  if (question.kind === 'invalid') {
+    return errorAnswer(settings, 0, {
+      code: 'bad_request',
+      message: question.message,
+      attempts: attempt,
+      dead: false,
+    });
+  }
+  const { maxAttempts } = settings.retry;
+  if (attempt <= maxAttempts) return undefined;
+  return errorAnswer(settings, 0, {
+    code: 'internal',
+    message: `gave up after ${maxAttempts} attempts that never came to an end; ask again, or ask something smaller`,
+    attempts: maxAttempts,
+    dead: true,
+  });
+}
+
+/**
+ * A question's own `session` is joined with its conversation, so that no conversation can enter
+ * another's context. The request id makes a second attempt join the first one if that still runs,
+ * or take its stored answer: asking again costs no second model call then.
+ */
+export function queryFor(lease: Lease, question: Question, settings: TurnSettings): QueryOptions {
+  const { conversationId } = lease;
+  const session =
+    question.session !== undefined
+      ? `${conversationId}/${question.session}`
+      : settings.sticky
+        ? conversationId
+        : undefined;
+  return {
+    contextFile: question.contextFile,
+    session,
+    model: question.model,
+    priority: question.priority === 0 ? undefined : question.priority,
+    timeoutMs: question.timeoutMs ?? settings.turnTimeoutMs,
+    requestId: `${conversationId}/${lease.questionId}/${lease.seenAtUs}`,
+  };
+}
+
+export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSettings): Settlement {
+  return {
+    step: 'complete',
+    answer: {
+      answer: reply.answer,
+      sources: reply.sources,
+      shardId: settings.shardId,
+      llmType: reply.engine,
+      responseTimeSec: elapsedMs / 1000,
+    },
+  };
+}
+
+/** @param random in [0, 1), spreads retries */
+export function settleFailure(
+  lease: Lease,
+  failure: TurnFailure,
+  elapsedMs: number,
+  random: number,
+  settings: TurnSettings,
+): Settlement {
+  const { code, message } = failure;
+  const plan = planRetry(failure, lease.attempt, random, settings.retry);
+  switch (plan.step) {
+    case 'retry':
+      return { step: 'retry', delayMs: plan.delayMs, code, message };
+    case 'park':
+      return { step: 'release', delayMs: plan.delayMs };
+    case 'answer_error':
+      return {
+        step: 'complete',
+        answer: errorAnswer(settings, elapsedMs, {
+          code,
+          message,
+          attempts: lease.attempt,
+          dead: plan.dead,
+        }),
+      };
+  }
+}
+
+function errorAnswer(
+  settings: TurnSettings,
+  elapsedMs: number,
+  error: NonNullable<Answer['error']>,
+): Answer {
+  return {
+    answer: `Error: ${error.message}`,
+    sources: [],
+    shardId: settings.shardId,
+    llmType: 'none',
+    responseTimeSec: elapsedMs / 1000,
+    error,
+  };
+}
