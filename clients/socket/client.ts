@@ -1,0 +1,324 @@
+/**
+ * The socket client: many requests in flight on one connection that is dialled again when it is
+ * lost. What is always true:
+ *  - A request that was on a lost connection fails with `ConnectionLost`. It is sent again only
+ *    when it carries a `requestId` and `resend` is on: only then can it not run twice.
+ *  - A request made while no connection stands waits for one until its own deadline or signal.
+ *  - All replies that arrive in one chunk reach their listeners in one event-loop turn, one after
+ *    the other, so that a caller can commit what they bring together.
+ */
+import { EventEmitter } from 'node:events';
+import { systemClock } from '../../src/clock.js';
+import {
+  type Answer,
+  type AskOptions,
+  type Listener,
+  type QueryOptions,
+  type ReplyObject,
+  toAnswer,
+  toQuery,
+  type WaitOptions,
+} from './answer.js';
+import { reconnectDelayMs } from './backoff.js';
+import { BridgeError, ConnectionLost } from './errors.js';
+import { Exchange, type ExchangeOwner, type ExchangePlan } from './exchange.js';
+import { Link } from './link.js';
+import {
+  type BridgeClientEvents,
+  type BridgeClientOptions,
+  type Settings,
+  toSettings,
+} from './options.js';
+import { AnswerStream } from './stream.js';
+
+/** A report of the server, as it came: see the protocol for its fields. */
+export type Report = ReplyObject;
+
+/** A request under way. */
+export interface Pending {
+  /** Settles it with `cancelled` at once and tells the server. Does nothing once it is settled. */
+  cancel(): void;
+}
+
+type State =
+  | { readonly at: 'connecting'; readonly link: Link }
+  | { readonly at: 'ready'; readonly link: Link }
+  | { readonly at: 'backoff'; readonly timer: NodeJS.Timeout }
+  | { readonly at: 'closed'; readonly ended: Promise<void> };
+
+interface Waiter {
+  resolve(): void;
+  reject(reason: BridgeError): void;
+}
+
+export class BridgeClient extends EventEmitter<BridgeClientEvents> {
+  readonly #settings: Settings;
+  readonly #exchanges = new Map<number, Exchange>();
+  readonly #owner: ExchangeOwner;
+  #state: State;
+  #lastId = 0;
+  #attempt = 0;
+  #connectWaiters: Waiter[] = [];
+  #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+
+  /** Starts connecting at once; requests may be made straight away. */
+  constructor(options: BridgeClientOptions = {}) {
+    super();
+    this.#settings = toSettings(options);
+    this.#owner = {
+      clock: systemClock,
+      timeoutMs: this.#settings.timeoutMs,
+      graceMs: this.#settings.graceMs,
+      maxRequestBytes: this.#settings.maxRequestBytes,
+      recall: (id) => this.#send(JSON.stringify({ type: 'cancel', id })),
+      settled: (id) => this.#settled(id),
+    };
+    this.#state = this.#dial();
+  }
+
+  /** Requests in flight or waiting for a connection. */
+  get pending(): number {
+    return this.#exchanges.size;
+  }
+
+  get connected(): boolean {
+    return this.#state.at === 'ready';
+  }
+
+  /**
+   * Resolves once the connection stands.
+   * @throws BridgeError `unreachable`, `unauthorized`, `busy`, … as soon as the attempt under way
+   *   (or the next one) fails; the client goes on trying unless `reconnect` is off
+   */
+  ready(): Promise<void> {
+    if (this.#state.at === 'ready') return Promise.resolve();
+    if (this.#state.at === 'closed') return Promise.reject(closedError());
+    return new Promise((resolve, reject) => this.#connectWaiters.push({ resolve, reject }));
+  }
+
+  /**
+   * Asks a question and waits for the answer.
+   * @throws BridgeError with the server's code; `cancelled` when `signal` aborts; `timeout`;
+   *   `ConnectionLost`; `line_too_long` for a question beyond `maxRequestBytes`; `closed`
+   */
+  ask(question: string, options: AskOptions = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.submit(question, options, {
+        progress: options.onProgress,
+        done: (outcome) => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)),
+      });
+    });
+  }
+
+  /** Asks a question and gives its answer as it comes. Fails as `ask` does. */
+  stream(question: string, options: QueryOptions = {}): AnswerStream {
+    return new AnswerStream((listener) => {
+      const pending = this.submit(question, options, listener);
+      return () => pending.cancel();
+    });
+  }
+
+  /**
+   * `ask` with plain callbacks, for callers that commit the answers of one chunk together:
+   * `listener.done` runs synchronously as each line is read, never before `submit` returned.
+   * @throws TypeError when the question is not a string
+   */
+  submit(question: string, options: QueryOptions, listener: Listener<Answer>): Pending {
+    if (typeof question !== 'string') throw new TypeError('the question must be a string');
+    return this.#begin({
+      request: toQuery(question, options, listener),
+      expects: 'response',
+      read: toAnswer,
+      listener,
+      options,
+      resend: this.#settings.resend && options.requestId !== undefined,
+    });
+  }
+
+  /** Round trip to the server in milliseconds. Fails as `ask` does. */
+  async ping(options: WaitOptions = {}): Promise<number> {
+    const startMs = systemClock.monotonicMs();
+    await this.#report('ping', 'pong', options);
+    return systemClock.monotonicMs() - startMs;
+  }
+
+  /** The server's `health` report. Fails as `ask` does. */
+  health(options: WaitOptions = {}): Promise<Report> {
+    return this.#report('health', 'health', options);
+  }
+
+  /** The server's `stats` report. Fails as `ask` does. */
+  stats(options: WaitOptions = {}): Promise<Report> {
+    return this.#report('stats', 'stats', options);
+  }
+
+  /** The server's `sessions` report. Fails as `ask` does. */
+  sessions(options: WaitOptions = {}): Promise<Report> {
+    return this.#report('sessions', 'sessions', options);
+  }
+
+  /** Takes no new requests (they fail with `closed`), waits for those under way, then closes. */
+  drain(): Promise<void> {
+    if (this.#state.at === 'closed') return this.#state.ended;
+    if (this.#exchanges.size === 0) return this.close();
+    if (this.#drained === undefined) {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((settle) => {
+        resolve = settle;
+      });
+      this.#drained = { promise, resolve };
+    }
+    return this.#drained.promise;
+  }
+
+  /** Ends now: what is under way fails with `closed`. Resolves when the socket is closed. */
+  close(): Promise<void> {
+    return this.#shut(undefined);
+  }
+
+  #report(type: ReportType, expects: string, options: WaitOptions): Promise<Report> {
+    return new Promise((resolve, reject) => {
+      this.#begin<Report>({
+        request: { type },
+        expects,
+        read: (reply) => reply,
+        listener: {
+          done: (outcome) => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)),
+        },
+        options,
+        resend: true,
+      });
+    });
+  }
+
+  #begin<T>(plan: ExchangePlan<T>): Pending {
+    const { signal } = plan.options;
+    this.#lastId += 1;
+    const exchange = new Exchange(this.#lastId, plan, this.#owner);
+    this.#exchanges.set(this.#lastId, exchange as Exchange);
+    if (this.#state.at === 'closed' || this.#drained !== undefined) {
+      queueMicrotask(() => exchange.fail(closedError()));
+    } else if (signal?.aborted === true) {
+      queueMicrotask(() => exchange.cancel(signal.reason));
+    } else if (this.#state.at === 'ready') {
+      this.#transmit(exchange as Exchange);
+    }
+    return exchange;
+  }
+
+  #transmit(exchange: Exchange): void {
+    try {
+      this.#send(exchange.toLine());
+    } catch (error) {
+      queueMicrotask(() => exchange.fail(error as BridgeError));
+    }
+  }
+
+  #send(line: string): void {
+    if (this.#state.at === 'ready') this.#state.link.send(line);
+  }
+
+  #settled(id: number): void {
+    this.#exchanges.delete(id);
+    if (this.#exchanges.size === 0 && this.#drained !== undefined) void this.#shut(undefined);
+  }
+
+  #dial(): State {
+    const link = new Link(this.#settings, {
+      up: () => this.#up(link),
+      reply: (reply) => this.#receive(reply),
+      down: (reason) => this.#down(reason),
+    });
+    return { at: 'connecting', link };
+  }
+
+  #up(link: Link): void {
+    this.#state = { at: 'ready', link };
+    this.#attempt = 0;
+    for (const exchange of this.#exchanges.values()) this.#transmit(exchange);
+    for (const waiter of this.#takeWaiters()) waiter.resolve();
+    this.emit('connected');
+  }
+
+  #receive(reply: ReplyObject): void {
+    // A terminal line may come after its cancel or deadline: nobody waits for it any more.
+    if (typeof reply.id === 'number') this.#exchanges.get(reply.id)?.receive(reply);
+  }
+
+  #down(reason: BridgeError): void {
+    const wasReady = this.#state.at === 'ready';
+    const { reconnect } = this.#settings;
+    if (reconnect === false) {
+      void this.#shut(reason);
+      return;
+    }
+    this.#attempt += 1;
+    const delayMs = reconnectDelayMs(this.#attempt, Math.random(), reconnect);
+    const timer = setTimeout(() => {
+      this.#state = this.#dial();
+    }, delayMs);
+    this.#state = { at: 'backoff', timer };
+    for (const waiter of this.#takeWaiters()) waiter.reject(reason);
+    this.#giveUp(reason);
+    if (wasReady) this.emit('disconnected', { reason });
+    if (this.#state.at === 'backoff') {
+      this.emit('reconnecting', { attempt: this.#attempt, delayMs, reason });
+    }
+  }
+
+  /** Settles what a lost connection or a failed attempt leaves without hope. */
+  #giveUp(reason: BridgeError): void {
+    for (const exchange of [...this.#exchanges.values()]) {
+      if (exchange.at === 'sent') {
+        if (exchange.resend) exchange.unsend();
+        else exchange.fail(new ConnectionLost(reason));
+      } else if (reason.code === 'unauthorized') exchange.fail(reason);
+    }
+  }
+
+  #shut(reason: BridgeError | undefined): Promise<void> {
+    const state = this.#state;
+    if (state.at === 'closed') return state.ended;
+    const drained = this.#drained;
+    if (state.at === 'backoff') clearTimeout(state.timer);
+    const ended = state.at === 'backoff' ? Promise.resolve() : state.link.close();
+    this.#state = { at: 'closed', ended };
+    const failure = reason ?? closedError();
+    for (const waiter of this.#takeWaiters()) waiter.reject(failure);
+    for (const exchange of [...this.#exchanges.values()]) {
+      const lost = reason !== undefined && exchange.at === 'sent';
+      exchange.fail(lost ? new ConnectionLost(reason) : failure);
+    }
+    if (state.at === 'ready' && reason !== undefined) this.emit('disconnected', { reason });
+    this.emit('closed', { reason });
+    drained?.resolve();
+    return ended;
+  }
+
+  #takeWaiters(): Waiter[] {
+    return this.#connectWaiters.splice(0);
+  }
+}
+
+type ReportType = 'ping' | 'health' | 'stats' | 'sessions';
+
+function closedError(): BridgeError {
+  return new BridgeError('closed', 'this client is closed or draining; connect a new one', {
+    retryable: false,
+  });
+}
+
+/**
+ * Connects and waits until the server has greeted. The client then reconnects by itself.
+ * @throws BridgeError `unreachable`, `unauthorized`, `busy`, … when the first attempt fails
+ */
+export async function connect(options: BridgeClientOptions = {}): Promise<BridgeClient> {
+  const client = new BridgeClient(options);
+  try {
+    await client.ready();
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
