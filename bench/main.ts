@@ -1,0 +1,51 @@
+/**
+ * `npm run bench` prints every figure with its baseline from the same run.
+ *
+ *     npm run bench               all, some minutes
+ *     npm run bench -- --short    all, small
+ *     npm run bench -- drain      one group: transport, drain, wake, steady
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drain } from './drain.js';
+import { type Figure, printTable } from './figures.js';
+import { steady } from './steady.js';
+import { transport } from './transport.js';
+import { wake } from './wake.js';
+
+const words = process.argv.slice(2);
+const short = words.includes('--short');
+const chosen = words.filter((word) => !word.startsWith('-'));
+const dir = mkdtempSync(join(tmpdir(), 'warmline-bench-'));
+
+const groups: Record<string, () => Promise<Figure[]>> = {
+  transport: () => (short ? transport(40_000, 1) : transport(400_000, 5)),
+  drain: () =>
+    drain(
+      dir,
+      short
+        ? { questions: 10_000, oldRows: 50_000, rounds: 1 }
+        : { questions: 100_000, oldRows: 1_000_000, rounds: 3 },
+    ),
+  wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
+  steady: () => steady(short ? 20_000 : 200_000),
+};
+
+const unknown = chosen.find((name) => !Object.hasOwn(groups, name));
+if (unknown !== undefined) {
+  console.error(`no group "${unknown}"; there are ${Object.keys(groups).join(', ')}`);
+  process.exit(2);
+}
+try {
+  console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`);
+  const figures: Figure[] = [];
+  for (const [name, run] of Object.entries(groups)) {
+    if (chosen.length > 0 && !chosen.includes(name)) continue;
+    console.error(`measuring ${name} …`);
+    figures.push(...(await run()));
+  }
+  printTable(figures);
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}

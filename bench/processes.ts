@@ -1,0 +1,57 @@
+/** Starts what is measured in processes of its own and waits until it says that it is ready. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import ndjson from 'ndjson';
+
+const CLI = fileURLToPath(new URL('../clients/cli/main.js', import.meta.url));
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+
+export interface Running {
+  readonly port: number;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Runs `warmline` with these words and resolves with its ready line. */
+export function startWarmline(...words: string[]): Promise<Running> {
+  return started(
+    spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+}
+
+/** Runs one of the benchmark's own programs, `baseline-server.js`. */
+export function startProgram(file: string, ...words: string[]): Promise<Running> {
+  return started(
+    spawn(process.execPath, [here(file), ...words], { stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+}
+
+/** Runs `warmline` to its end. @throws when it does not exit with 0 */
+export async function runWarmline(...words: string[]): Promise<void> {
+  const child = spawn(process.execPath, [CLI, ...words], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`warmline ${words.join(' ')}: exit code ${code}`);
+}
+
+async function started(child: ChildProcess): Promise<Running> {
+  const lines = child.stdout?.pipe(ndjson.parse());
+  if (!lines) throw new Error('the program has no standard output');
+  const exited = once(child, 'exit').then(([code]) => {
+    throw new Error(`${child.spawnargs.join(' ')}: exit code ${code} before it was ready`);
+  });
+  const [ready] = (await Promise.race([once(lines, 'data'), exited])) as [{ port: number }];
+  exited.catch(() => undefined);
+  return {
+    port: ready.port,
+    pid: child.pid ?? 0,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}

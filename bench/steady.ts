@@ -1,0 +1,69 @@
+/** Whether the server stays as it is over many turns: memory, descriptors, processes. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { type Figure, slope } from './figures.js';
+import { measure, paddedLine } from './load.js';
+import { startWarmline } from './processes.js';
+
+const POINTS = 20;
+/** Heap growth of a young process is not a leak. */
+const WARM_UP_SHARE = 0.25;
+
+export async function steady(turns: number): Promise<Figure[]> {
+  const warm = await startWarmline(
+    'serve',
+    '--port',
+    '0',
+    '--engine',
+    'fake',
+    '--log-level',
+    'warn',
+  );
+  const line = (id: number) => paddedLine({ type: 'query', id }, 'question', 200);
+  const memory: [number, number][] = [];
+  const descriptors: number[] = [];
+  let children = 0;
+  try {
+    const batch = Math.ceil((turns * (1 + WARM_UP_SHARE)) / POINTS);
+    for (let point = 0; point < POINTS; point += 1) {
+      await measure({ port: warm.port, connections: 8, inFlight: 16, lines: batch, line });
+      memory.push([point * batch, residentBytes(warm.pid)]);
+      descriptors.push(readdirSync(`/proc/${warm.pid}/fd`).length);
+      children = Math.max(children, childCount(warm.pid));
+    }
+  } finally {
+    await warm.stop();
+  }
+  const settled = memory.slice(Math.floor(POINTS * WARM_UP_SHARE));
+  const bytesPerThousand = slope(settled) * 1000;
+  const spread = Math.max(...descriptors.slice(1)) - Math.min(...descriptors.slice(1));
+  return [
+    {
+      name: `resident memory over ${turns.toLocaleString('en-US')} turns`,
+      value: `${(bytesPerThousand / 1024).toFixed(2)} KB per 1,000 turns`,
+      baseline: `${((settled.at(-1)?.[1] ?? 0) / 2 ** 20).toFixed(0)} MB at the end`,
+      ratio: undefined,
+      target: '< 1 KB',
+      reached: bytesPerThousand < 1024,
+    },
+    {
+      name: 'descriptors, processes started',
+      value: `spread ${spread}, ${children} children`,
+      baseline: '',
+      ratio: undefined,
+      target: 'flat, none',
+      reached: spread <= 8 && children === 0,
+    },
+  ];
+}
+
+function residentBytes(pid: number): number {
+  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}
+
+function childCount(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((count, task) => {
+    const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim();
+    return count + (children === '' ? 0 : children.split(' ').length);
+  }, 0);
+}
