@@ -22,7 +22,8 @@ import {
 import { reconnectDelayMs } from './backoff.js';
 import { BridgeError, ConnectionLost } from './errors.js';
 import { Exchange, type ExchangeOwner, type ExchangePlan } from './exchange.js';
-import { Link } from './link.js';
+import { Flight } from './flight.js';
+import { Link, type ServerLimits } from './link.js';
 import {
   type BridgeClientEvents,
   type BridgeClientOptions,
@@ -42,7 +43,7 @@ export interface Pending {
 
 type State =
   | { readonly at: 'connecting'; readonly link: Link }
-  | { readonly at: 'ready'; readonly link: Link }
+  | { readonly at: 'ready'; readonly link: Link; readonly limits: ServerLimits }
   | { readonly at: 'backoff'; readonly timer: NodeJS.Timeout }
   | { readonly at: 'closed'; readonly ended: Promise<void> };
 
@@ -53,7 +54,7 @@ interface Waiter {
 
 export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   readonly #settings: Settings;
-  readonly #exchanges = new Map<number, Exchange>();
+  readonly #flight = new Flight();
   readonly #owner: ExchangeOwner;
   #state: State;
   #lastId = 0;
@@ -69,16 +70,15 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
       clock: systemClock,
       timeoutMs: this.#settings.timeoutMs,
       graceMs: this.#settings.graceMs,
-      maxRequestBytes: this.#settings.maxRequestBytes,
-      recall: (id) => this.#send(JSON.stringify({ type: 'cancel', id })),
-      settled: (id) => this.#settled(id),
+      recall: (id) => this.#recall(id),
+      settled: (exchange) => this.#settled(exchange),
     };
     this.#state = this.#dial();
   }
 
   /** Requests in flight or waiting for a connection. */
   get pending(): number {
-    return this.#exchanges.size;
+    return this.#flight.size;
   }
 
   get connected(): boolean {
@@ -160,7 +160,7 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   /** Takes no new requests (they fail with `closed`), waits for those under way, then closes. */
   drain(): Promise<void> {
     if (this.#state.at === 'closed') return this.#state.ended;
-    if (this.#exchanges.size === 0) return this.close();
+    if (this.#flight.size === 0) return this.close();
     if (this.#drained === undefined) {
       let resolve = (): void => {};
       const promise = new Promise<void>((settle) => {
@@ -194,55 +194,73 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   #begin<T>(plan: ExchangePlan<T>): Pending {
     const { signal } = plan.options;
     this.#lastId += 1;
-    const exchange = new Exchange(this.#lastId, plan, this.#owner);
-    this.#exchanges.set(this.#lastId, exchange as Exchange);
+    const exchange = new Exchange(this.#lastId, plan, this.#owner) as Exchange;
+    this.#flight.wait(exchange);
     if (this.#state.at === 'closed' || this.#drained !== undefined) {
       queueMicrotask(() => exchange.fail(closedError()));
     } else if (signal?.aborted === true) {
       queueMicrotask(() => exchange.cancel(signal.reason));
-    } else if (this.#state.at === 'ready') {
-      this.#transmit(exchange as Exchange);
+    } else {
+      this.#pump();
     }
     return exchange;
   }
 
-  #transmit(exchange: Exchange): void {
-    try {
-      this.#send(exchange.toLine());
-    } catch (error) {
-      queueMicrotask(() => exchange.fail(error as BridgeError));
+  /** Sends what the server allows of what waits. */
+  #pump(): void {
+    while (this.#state.at === 'ready') {
+      const { link, limits } = this.#state;
+      const exchange = this.#flight.next(this.#flight.onWire >= limits.maxInFlight);
+      if (exchange === undefined) return;
+      this.#flight.sent(exchange);
+      try {
+        link.send(exchange.toLine(limits.maxLineBytes));
+      } catch (error) {
+        queueMicrotask(() => exchange.fail(error as BridgeError));
+      }
     }
   }
 
-  #send(line: string): void {
-    if (this.#state.at === 'ready') this.#state.link.send(line);
+  #recall(id: number): void {
+    if (this.#state.at !== 'ready') return;
+    this.#flight.recalled(id);
+    this.#state.link.send(JSON.stringify({ type: 'cancel', id }));
   }
 
-  #settled(id: number): void {
-    this.#exchanges.delete(id);
-    if (this.#exchanges.size === 0 && this.#drained !== undefined) void this.#shut(undefined);
+  #settled(exchange: Exchange): void {
+    this.#flight.settled(exchange);
+    this.#pump();
+    if (this.#flight.size === 0 && this.#drained !== undefined) void this.#shut(undefined);
   }
 
   #dial(): State {
     const link = new Link(this.#settings, {
-      up: () => this.#up(link),
+      up: (limits) => this.#up(link, limits),
       reply: (reply) => this.#receive(reply),
       down: (reason) => this.#down(reason),
     });
     return { at: 'connecting', link };
   }
 
-  #up(link: Link): void {
-    this.#state = { at: 'ready', link };
+  #up(link: Link, limits: ServerLimits): void {
+    this.#state = { at: 'ready', link, limits };
     this.#attempt = 0;
-    for (const exchange of this.#exchanges.values()) this.#transmit(exchange);
+    this.#pump();
     for (const waiter of this.#takeWaiters()) waiter.resolve();
     this.emit('connected');
   }
 
   #receive(reply: ReplyObject): void {
-    // A terminal line may come after its cancel or deadline: nobody waits for it any more.
-    if (typeof reply.id === 'number') this.#exchanges.get(reply.id)?.receive(reply);
+    const { id } = reply;
+    if (typeof id !== 'number') return;
+    const exchange = this.#flight.onWireAs(id);
+    if (exchange !== undefined) exchange.receive(reply);
+    // The terminal line of a request nobody waits for any more: it has left the server.
+    else if (reply.type === 'response' || reply.type === 'error') this.#concluded(id);
+  }
+
+  #concluded(id: number): void {
+    if (this.#flight.concluded(id)) this.#pump();
   }
 
   #down(reason: BridgeError): void {
@@ -253,7 +271,10 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
       return;
     }
     this.#attempt += 1;
-    const delayMs = reconnectDelayMs(this.#attempt, Math.random(), reconnect);
+    const delayMs = Math.max(
+      reconnectDelayMs(this.#attempt, Math.random(), reconnect),
+      reason.retryAfterMs ?? 0,
+    );
     const timer = setTimeout(() => {
       this.#state = this.#dial();
     }, delayMs);
@@ -268,12 +289,9 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
 
   /** Settles what a lost connection or a failed attempt leaves without hope. */
   #giveUp(reason: BridgeError): void {
-    for (const exchange of [...this.#exchanges.values()]) {
-      if (exchange.at === 'sent') {
-        if (exchange.resend) exchange.unsend();
-        else exchange.fail(new ConnectionLost(reason));
-      } else if (reason.code === 'unauthorized') exchange.fail(reason);
-    }
+    for (const exchange of this.#flight.lost()) exchange.fail(new ConnectionLost(reason));
+    if (reason.code !== 'unauthorized') return;
+    for (const exchange of this.#flight.waiting()) exchange.fail(reason);
   }
 
   #shut(reason: BridgeError | undefined): Promise<void> {
@@ -285,10 +303,9 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
     this.#state = { at: 'closed', ended };
     const failure = reason ?? closedError();
     for (const waiter of this.#takeWaiters()) waiter.reject(failure);
-    for (const exchange of [...this.#exchanges.values()]) {
-      const lost = reason !== undefined && exchange.at === 'sent';
-      exchange.fail(lost ? new ConnectionLost(reason) : failure);
-    }
+    const lost = reason === undefined ? failure : new ConnectionLost(reason);
+    for (const exchange of this.#flight.lost()) exchange.fail(lost);
+    for (const exchange of this.#flight.waiting()) exchange.fail(failure);
     if (state.at === 'ready' && reason !== undefined) this.emit('disconnected', { reason });
     this.emit('closed', { reason });
     drained?.resolve();

@@ -16,11 +16,10 @@ export interface ExchangeOwner {
   readonly timeoutMs: number;
   /** How long after its time a request waits for the server's own `timeout`, in milliseconds. */
   readonly graceMs: number;
-  readonly maxRequestBytes: number;
   /** The request was sent and its outcome is no longer wanted: the server may stop. */
   recall(id: number): void;
   /** The exchange is settled; called once, before its listener. */
-  settled(id: number): void;
+  settled(exchange: Exchange): void;
 }
 
 export interface ExchangePlan<T> {
@@ -35,11 +34,16 @@ export interface ExchangePlan<T> {
   readonly resend: boolean;
 }
 
+/** A report is no question: it needs no session, and no room among those in flight. */
+export const REPORT_PRIORITY = Number.POSITIVE_INFINITY;
+
 /** Longest time a question may name, in milliseconds: beyond a day the server refuses it. */
 const MAX_TIMEOUT_MS = 86_400_000;
 
 export class Exchange<T = unknown> {
-  readonly #id: number;
+  readonly id: number;
+  /** Its place among those that wait, higher first. */
+  readonly priority: number;
   readonly #plan: ExchangePlan<T>;
   readonly #owner: ExchangeOwner;
   readonly #timeoutMs: number;
@@ -48,7 +52,8 @@ export class Exchange<T = unknown> {
   #at: 'waiting' | 'sent' | 'settled' = 'waiting';
 
   constructor(id: number, plan: ExchangePlan<T>, owner: ExchangeOwner) {
-    this.#id = id;
+    this.id = id;
+    this.priority = plan.request.type === 'query' ? (plan.request.priority ?? 0) : REPORT_PRIORITY;
     this.#plan = plan;
     this.#owner = owner;
     this.#timeoutMs = Math.min(plan.options.timeoutMs ?? owner.timeoutMs, MAX_TIMEOUT_MS);
@@ -57,33 +62,26 @@ export class Exchange<T = unknown> {
     plan.options.signal?.addEventListener('abort', this.#abort);
   }
 
-  get at(): 'waiting' | 'sent' | 'settled' {
-    return this.#at;
-  }
-
-  get resend(): boolean {
-    return this.#plan.resend;
-  }
-
   /**
    * The line to send now; a question carries what is left of its time.
    * @throws BridgeError `line_too_long`, `bad_request`
    */
-  toLine(): string {
+  toLine(maxBytes: number): string {
     const { request } = this.#plan;
     const spentMs = this.#owner.clock.monotonicMs() - this.#startedMs;
     const leftMs = Math.max(1, Math.ceil(this.#timeoutMs - spentMs));
     const time = request.type === 'query' ? `"timeout_ms":${leftMs},` : '';
     // Put together as text: copying the request into a new object costs twice its encoding.
-    const line = `{"id":${this.#id},${time}${encode(request).slice(1)}`;
-    refuseLongLine(line, this.#owner.maxRequestBytes);
+    const line = `{"id":${this.id},${time}${encode(request).slice(1)}`;
+    refuseLongLine(line, maxBytes);
     this.#at = 'sent';
     return line;
   }
 
-  /** The connection it was sent on is gone: it waits for the next one. */
-  unsend(): void {
-    if (this.#at === 'sent') this.#at = 'waiting';
+  /** The connection it was sent on is gone: whether it waits for the next one. */
+  unsend(): boolean {
+    if (this.#plan.resend) this.#at = 'waiting';
+    return this.#plan.resend;
   }
 
   /** A line from the server that carries this exchange's id. */
@@ -138,11 +136,11 @@ export class Exchange<T = unknown> {
     this.#at = 'settled';
     clearTimeout(this.#timer);
     this.#plan.options.signal?.removeEventListener('abort', this.#abort);
-    this.#owner.settled(this.#id);
+    this.#owner.settled(this as Exchange);
   }
 
   #recall(): void {
-    if (this.#at === 'sent') this.#owner.recall(this.#id);
+    if (this.#at === 'sent') this.#owner.recall(this.id);
   }
 
   readonly #abort = (): void => this.cancel(this.#plan.options.signal?.reason);
@@ -156,7 +154,7 @@ export class Exchange<T = unknown> {
       exchange.#timer = setTimeout(Exchange.#expire<T>, exchange.#owner.graceMs, exchange, true);
       return;
     }
-    const detail = graceIsOver ? 'no answer came' : 'no connection to the server stood';
+    const detail = graceIsOver ? 'no answer came' : 'the request could not be sent';
     exchange.#recall();
     exchange.fail(
       new BridgeError('timeout', `${detail} within ${exchange.#timeoutMs} ms`, { retryable: true }),
@@ -200,7 +198,7 @@ function encode(request: object): string {
 /** The server ends a connection that carries a longer line, and with it every neighbour's request. */
 function refuseLongLine(line: string, maxBytes: number): void {
   // A UTF-16 unit takes at most three bytes: most lines need no count.
-  if (line.length * 3 < maxBytes || Buffer.byteLength(line) < maxBytes) return;
+  if (line.length * 3 <= maxBytes || Buffer.byteLength(line) <= maxBytes) return;
   throw new BridgeError(
     'line_too_long',
     `the request is longer than ${maxBytes} bytes; put long material into a context file`,

@@ -3,7 +3,8 @@
  * reports its end exactly once; who dials again, and what becomes of the requests, is the client's.
  */
 import { connect as dial, type Socket } from 'node:net';
-import { LineFramer } from '../../src/protocol/index.js';
+import { z } from 'zod';
+import { DEFAULT_MAX_LINE_BYTES, LineFramer } from '../../src/protocol/index.js';
 import type { ReplyObject } from './answer.js';
 import { BridgeError, badReply, fromErrorReply } from './errors.js';
 
@@ -18,9 +19,17 @@ export interface LinkOptions {
   readonly maxReplyBytes: number;
 }
 
+/** What the server allows a connection, as its greeting says. */
+export interface ServerLimits {
+  /** Questions in flight. */
+  readonly maxInFlight: number;
+  /** Longest line in bytes, its end not counted. */
+  readonly maxLineBytes: number;
+}
+
 export interface LinkHandlers {
   /** The server has greeted back: requests may be sent. Called at most once. */
-  up(): void;
+  up(limits: ServerLimits): void;
   /** A line after the greeting. All lines of one received chunk come in one event-loop turn. */
   reply(reply: ReplyObject): void;
   /** The connection is over or never stood. Called exactly once, last. */
@@ -115,7 +124,7 @@ export class Link {
 
   #receive(reply: ReplyObject): void {
     if (this.#phase === 'greeting') {
-      if (reply.type === 'welcome') this.#welcome();
+      if (reply.type === 'welcome') this.#welcome(reply);
       else if (reply.type === 'error') this.#end(fromErrorReply(reply));
       else this.#end(badReply('the server did not greet back; is it warmline?'));
     } else if (reply.id === undefined && reply.type === 'error') {
@@ -125,10 +134,10 @@ export class Link {
     }
   }
 
-  #welcome(): void {
+  #welcome(reply: ReplyObject): void {
     clearTimeout(this.#greetingTimer);
     this.#phase = 'up';
-    this.#handlers.up();
+    this.#handlers.up(readLimits(reply));
   }
 
   #end(reason: BridgeError): void {
@@ -158,6 +167,18 @@ export class Link {
       { retryable: true, cause },
     );
   }
+}
+
+const Limits = z.object({
+  max_in_flight: z.number().int().min(1),
+  max_line_bytes: z.number().int().min(1),
+});
+
+function readLimits(welcome: ReplyObject): ServerLimits {
+  const { success, data } = Limits.safeParse(welcome.limits);
+  return success
+    ? { maxInFlight: data.max_in_flight, maxLineBytes: data.max_line_bytes }
+    : { maxInFlight: 64, maxLineBytes: DEFAULT_MAX_LINE_BYTES };
 }
 
 const COMPLAINTS = {

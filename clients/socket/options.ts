@@ -25,8 +25,6 @@ export interface BridgeClientOptions {
   readonly reconnect?: Partial<ReconnectPolicy> | false | undefined;
   /** Send questions that carry a `requestId` again after a lost connection. Default `false`. */
   readonly resend?: boolean | undefined;
-  /** Longest line this client sends, in bytes; the server ends a connection beyond its own limit. Default 1 MiB. */
-  readonly maxRequestBytes?: number | undefined;
   /** Longest line this client takes, in bytes. Default 64 MiB. */
   readonly maxReplyBytes?: number | undefined;
 }
@@ -57,7 +55,6 @@ export const toSettings = (options: BridgeClientOptions) => ({
   connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
   reconnect: toPolicy(options.reconnect),
   resend: options.resend ?? false,
-  maxRequestBytes: options.maxRequestBytes ?? 1024 * 1024,
   maxReplyBytes: options.maxReplyBytes ?? 64 * 1024 * 1024,
 });
 
