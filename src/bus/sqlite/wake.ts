@@ -62,11 +62,11 @@ export class Wake {
 
   #restartSeries(): void {
     this.#step = 0;
-    if (this.#series === undefined) this.#look();
+    clearTimeout(this.#series);
+    this.#look();
   }
 
   #look(): void {
-    this.#series = undefined;
     this.#compare();
     const delayMs = LOOKS_MS[++this.#step];
     if (delayMs !== undefined) this.#series = setTimeout(() => this.#look(), delayMs);
