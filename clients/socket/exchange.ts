@@ -53,7 +53,7 @@ export class Exchange<T = unknown> {
 
   constructor(id: number, plan: ExchangePlan<T>, owner: ExchangeOwner) {
     this.id = id;
-    this.priority = plan.request.type === 'query' ? (plan.request.priority ?? 0) : REPORT_PRIORITY;
+    this.priority = priorityOf(plan.request);
     this.#plan = plan;
     this.#owner = owner;
     this.#timeoutMs = Math.min(plan.options.timeoutMs ?? owner.timeoutMs, MAX_TIMEOUT_MS);
@@ -182,6 +182,12 @@ function toProgress(reply: ReplyObject): Progress | undefined {
   if (!progress.success) return undefined;
   const { stage, elapsed_ms: elapsedMs, message } = progress.data;
   return { type: 'progress', stage, elapsedMs, message };
+}
+
+/** What is no number the server refuses by name; here it only must not upset the order. */
+function priorityOf(request: Request): number {
+  if (request.type !== 'query') return REPORT_PRIORITY;
+  return Number.isFinite(request.priority) ? (request.priority ?? 0) : 0;
 }
 
 function encode(request: object): string {
