@@ -1,0 +1,1 @@
+export { createExtractEngine, type ExtractOptions } from './engine.js';
