@@ -39,13 +39,15 @@ export function listenOn(server: Server, options: ListenOptions): Promise<void> 
 function explain(error: NodeJS.ErrnoException, { host, port, path }: ListenOptions): ConfigError {
   const where = path ?? `${host}:${port}`;
   const next: Record<string, string> = {
-    EADDRINUSE: `${where} is already in use: stop the program that listens there, or choose another --port`,
-    EACCES: `no permission to listen on ${where}: choose a --port above 1023, or a directory of yours`,
-    EADDRNOTAVAIL: `${host} is not an address of this machine: use 127.0.0.1 or an own address`,
-    ENOENT: `${where}: the directory of the socket does not exist: create it first`,
+    EADDRINUSE: 'is already in use: stop the program that listens there, or choose another --port',
+    EADDRNOTAVAIL: 'is not an address of this machine: use 127.0.0.1 or one of its own',
+    // A missing directory is reported as EACCES too.
+    EACCES: path
+      ? 'cannot be made: its directory must exist and be writable for you'
+      : 'is not allowed for you: choose a --port above 1023',
   };
-  const message = next[error.code ?? ''] ?? `cannot listen on ${where}: ${error.message}`;
-  return new ConfigError(message, { cause: error });
+  const reason = next[error.code ?? ''] ?? `cannot be listened on: ${error.message}`;
+  return new ConfigError(`${where} ${reason}`, { cause: error });
 }
 
 /**

@@ -15,7 +15,7 @@ export class TokenGate {
 
   admits(token: string | undefined): boolean {
     if (this.#digest === undefined) return true;
-    return timingSafeEqual(this.#digest, digest(token ?? ''));
+    return token !== undefined && timingSafeEqual(this.#digest, digest(token));
   }
 }
 

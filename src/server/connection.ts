@@ -58,10 +58,11 @@ export class Connection implements Peer, QueryOwner {
   #writes = 0;
   readonly #onWritten = () => {
     this.#writes += 1;
-    if (this.#paused) this.#turn();
+    if (this.#paused && !this.#turnScheduled) this.#turn();
   };
   readonly #onNextTurn = () => {
     this.#turnScheduled = false;
+    this.#resting = false;
     this.#turn();
   };
 
@@ -103,7 +104,6 @@ export class Connection implements Peer, QueryOwner {
   #turn(): void {
     if (this.#inTurn) return;
     this.#inTurn = true;
-    this.#resting = false;
     this.#releaseHeld();
     let more = false;
     while (this.#phase === 'reading') {

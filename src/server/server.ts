@@ -7,6 +7,7 @@ import {
 } from 'node:net';
 import type { Bridge } from '../bridge/contract.js';
 import { type Clock, systemClock } from '../clock.js';
+import { ConfigError } from '../errors.js';
 import type { Log } from '../log.js';
 import { encodeError } from '../protocol/index.js';
 import { listenOn, listenOnSocket, resolveHost } from './addresses.js';
@@ -54,7 +55,11 @@ const FOREIGN_LOG_MS = 60_000;
 /** Sockets over the cap that are told so at the same time; beyond them the kernel is left to it. */
 const MAX_TURNED_AWAY = 64;
 
+/** @throws ConfigError when the token is empty */
 export function createServer(options: ServerOptions, bridge: Bridge, log: Log): SocketServer {
+  if (options.token?.trim() === '') {
+    throw new ConfigError('the token is empty: put a long random text into the --token-file');
+  }
   const clock = options.clock ?? systemClock;
   const wanted = { ...DEFAULT_LIMITS, ...options.limits };
   const limits = { ...wanted, maxConnections: connectionBudget(wanted.maxConnections) };
