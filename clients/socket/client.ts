@@ -99,7 +99,7 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   /**
    * Asks a question and waits for the answer.
    * @throws BridgeError with the server's code; `cancelled` when `signal` aborts; `timeout`;
-   *   `ConnectionLost`; `line_too_long` for a question beyond `maxRequestBytes`; `closed`
+   *   `ConnectionLost`; `line_too_long` for a question longer than the server takes; `closed`
    */
   ask(question: string, options: AskOptions = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -195,12 +195,12 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
     const { signal } = plan.options;
     this.#lastId += 1;
     const exchange = new Exchange(this.#lastId, plan, this.#owner) as Exchange;
-    this.#flight.wait(exchange);
     if (this.#state.at === 'closed' || this.#drained !== undefined) {
       queueMicrotask(() => exchange.fail(closedError()));
     } else if (signal?.aborted === true) {
       queueMicrotask(() => exchange.cancel(signal.reason));
     } else {
+      this.#flight.wait(exchange);
       this.#pump();
     }
     return exchange;
@@ -308,7 +308,7 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
     for (const exchange of this.#flight.waiting()) exchange.fail(failure);
     if (state.at === 'ready' && reason !== undefined) this.emit('disconnected', { reason });
     this.emit('closed', { reason });
-    drained?.resolve();
+    if (drained !== undefined) void ended.then(drained.resolve);
     return ended;
   }
 

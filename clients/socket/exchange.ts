@@ -3,6 +3,7 @@
  * line, the deadline, the caller's signal or cancel, or the end of the connection, whichever
  * comes first; whatever comes later is dropped.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../src/clock.js';
 import type { Request } from '../../src/protocol/index.js';
 import { AcceptedReply, ProgressReply } from '../../src/protocol/index.js';
@@ -59,7 +60,11 @@ export class Exchange<T = unknown> {
     this.#timeoutMs = Math.min(plan.options.timeoutMs ?? owner.timeoutMs, MAX_TIMEOUT_MS);
     this.#startedMs = owner.clock.monotonicMs();
     this.#timer = setTimeout(Exchange.#expire<T>, this.#timeoutMs, this);
-    plan.options.signal?.addEventListener('abort', this.#abort);
+    const { signal } = plan.options;
+    if (signal === undefined) return;
+    // One signal may stop hundreds of questions; each takes its listener away when it settles.
+    if (signal instanceof EventTarget) setMaxListeners(0, signal);
+    signal.addEventListener('abort', this.#abort);
   }
 
   /**
