@@ -56,7 +56,7 @@ export interface EngineSession {
    *   `context_missing`, `cancelled`, …: whatever the asker should read.
    */
   turn(turn: Turn, emit: (event: TurnEvent) => void): Promise<TurnResult>;
-  /** Asks the running turn to stop. Does nothing when none runs. */
+  /** Asks the running turn to stop; may be asked again while it stops. Nothing when none runs. */
   cancel(): void;
   /** Forgets every earlier turn. Called between turns, off the path of any question. */
   reset(): void | Promise<void>;
@@ -92,6 +92,11 @@ export interface Engine {
    * serves no other. `nothing`: any session serves any context.
    */
   readonly binds: 'nothing' | 'context';
+  /**
+   * True when `open` picks up the earlier conversation of a sticky key: such a key is then given
+   * a session opened for it, never a warm spare.
+   */
+  readonly resumes?: boolean;
   open(options: OpenOptions): Promise<EngineSession>;
   status(): EngineStatus;
   /** Releases what is shared between sessions (caches, agents). Sessions are closed before. */

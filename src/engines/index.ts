@@ -10,3 +10,5 @@ export type {
   TurnStage,
   Usage,
 } from './engine.js';
+export { FakeEngine, type FakeOptions } from './fake/index.js';
+export { createEngine, ENGINE_NAMES } from './registry.js';

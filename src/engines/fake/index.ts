@@ -1,0 +1,2 @@
+export { type After, FakeEngine, type FakeOptions } from './engine.js';
+export { createFakeEngine } from './settings.js';
