@@ -1,0 +1,75 @@
+/**
+ * The clocks of a turn: pure. First byte and idle gap are driven by what the engine emits, never
+ * by a timer of ours, so a silent engine is never mistaken for a busy one.
+ */
+import { fault, type WarmlineError } from '../errors.js';
+
+export interface ClockLimits {
+  /** From the start of a turn to the first sign of life, in milliseconds. */
+  readonly firstByteMs: number;
+  /** Between two signs of life, in milliseconds. */
+  readonly idleGapMs: number;
+  /** From start to end of a turn whose asker gave no time of its own, in milliseconds. */
+  readonly totalMs: number;
+  /** From question to answer, waiting included, when the asker gave no time, in milliseconds. */
+  readonly scheduleToCloseMs: number;
+}
+
+export const DEFAULT_CLOCKS: ClockLimits = {
+  firstByteMs: 120_000,
+  idleGapMs: 120_000,
+  totalMs: 300_000,
+  scheduleToCloseMs: 3_600_000,
+};
+
+export interface TurnTimes {
+  readonly startedMs: number;
+  /** The last sign of life; undefined before the first. */
+  readonly heardMs: number | undefined;
+  /** When the turn must be over, in monotonic milliseconds. */
+  readonly endsByMs: number;
+}
+
+export function silenceEndsMs(turn: TurnTimes, limits: ClockLimits): number {
+  return turn.heardMs === undefined
+    ? turn.startedMs + limits.firstByteMs
+    : turn.heardMs + limits.idleGapMs;
+}
+
+/** When the first of the clocks runs out, in monotonic milliseconds. */
+export function runsOutMs(turn: TurnTimes, limits: ClockLimits): number {
+  return Math.min(turn.endsByMs, silenceEndsMs(turn, limits));
+}
+
+/** The error of a turn whose time is up, or undefined while it has time. */
+export function timeIsUp(
+  turn: TurnTimes,
+  limits: ClockLimits,
+  nowMs: number,
+): WarmlineError | undefined {
+  if (nowMs >= turn.endsByMs) return tooLate(nowMs - turn.startedMs);
+  if (nowMs < silenceEndsMs(turn, limits)) return undefined;
+  const silence = seconds(nowMs - (turn.heardMs ?? turn.startedMs));
+  return fault(
+    'timeout',
+    `the engine was silent for ${silence}; its session is replaced, ask again`,
+  );
+}
+
+export function tooLate(ranMs: number): WarmlineError {
+  return fault(
+    'timeout',
+    `no answer within ${seconds(ranMs)}; allow more with timeout_ms or ask for less`,
+  );
+}
+
+export function waitedTooLong(waitedMs: number): WarmlineError {
+  return fault(
+    'timeout',
+    `no session was free within ${seconds(waitedMs)}; allow more with timeout_ms or ask again later`,
+  );
+}
+
+function seconds(ms: number): string {
+  return `${Number((ms / 1000).toFixed(ms < 10_000 ? 1 : 0))} s`;
+}
