@@ -1,0 +1,76 @@
+/** Whether a query runs, joins another, gets a stored answer or is refused: pure. */
+import { fault, type WarmlineError } from '../errors.js';
+import type { Query } from './contract.js';
+
+export type Admission<F, R> =
+  | { readonly kind: 'run' }
+  | { readonly kind: 'join'; readonly flight: F }
+  | { readonly kind: 'replay'; readonly stored: R }
+  | { readonly kind: 'refuse'; readonly error: WarmlineError };
+
+const RUN = { kind: 'run' } as const;
+
+export interface AdmissionFacts<F, R> {
+  readonly stopping: boolean;
+  /** The running query with the same request id. */
+  readonly flight: F | undefined;
+  /** The stored reply to an earlier query with the same request id. */
+  readonly stored: R | undefined;
+}
+
+export function admit<F extends { readonly query: Query }, R extends { readonly query: Query }>(
+  query: Query,
+  { stopping, flight, stored }: AdmissionFacts<F, R>,
+): Admission<F, R> {
+  const earlier = flight ?? stored;
+  if (earlier !== undefined && !isSame(earlier.query, query)) {
+    return { kind: 'refuse', error: conflict(query) };
+  }
+  // Even a server that stops tells what it knows, and lets a lost asker find its running query.
+  if (flight !== undefined) return { kind: 'join', flight };
+  if (stored !== undefined) return { kind: 'replay', stored };
+  return stopping ? { kind: 'refuse', error: shuttingDown() } : RUN;
+}
+
+/** What a request id stands for. Time, priority and streaming may differ from one try to the next. */
+function isSame(a: Query, b: Query): boolean {
+  return (
+    a.question === b.question &&
+    a.contextFile === b.contextFile &&
+    a.session === b.session &&
+    a.model === b.model
+  );
+}
+
+/** The engine for a query: by its name, else by its model, else the default. */
+export function selectEngine<E extends { readonly name: string; readonly model: string }>(
+  engines: readonly E[],
+  usual: E,
+  model: string | undefined,
+): E {
+  if (model === undefined) return usual;
+  return (
+    engines.find(({ name }) => name === model) ??
+    (usual.model === model ? usual : engines.find((engine) => engine.model === model)) ??
+    usual
+  );
+}
+
+/** Look-ups take no session, so they have a bound of their own. */
+export function lookupsFull(lookingUp: number, limit: number): WarmlineError | undefined {
+  if (lookingUp < limit) return undefined;
+  return fault('busy', `${lookingUp} queries wait for their context file; ask again later`, {
+    retryAfterMs: 100,
+  });
+}
+
+export function shuttingDown(): WarmlineError {
+  return fault('shutting_down', 'warmline is stopping; ask again in a moment');
+}
+
+function conflict({ requestId }: Query): WarmlineError {
+  return fault(
+    'conflict',
+    `request_id ${JSON.stringify(requestId)} was used for another question; choose a new one`,
+  );
+}

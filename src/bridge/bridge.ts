@@ -1,0 +1,238 @@
+/**
+ * The one room of decisions between the doors and the pools: which engine, which context, whether a
+ * query is new, and what is known about all of it. `contract.ts` says what doors may rely on.
+ */
+import type { Clock } from '../clock.js';
+import type { ContextFile, ContextRoots } from '../context/index.js';
+import { fault } from '../errors.js';
+import type { Log } from '../log.js';
+import { type After, DEFAULT_LIMITS, Pool, systemAfter } from '../sessions/index.js';
+import { admit, lookupsFull, selectEngine } from './admission.js';
+import type {
+  Bridge,
+  BridgeHealth,
+  Query,
+  QueryListener,
+  QueryOutcome,
+  Ticket,
+} from './contract.js';
+import { type ConfiguredEngine, type Desk, requireUniqueNames, usualDesk } from './desk.js';
+import { Flight, type Hangar, tellLater } from './inflight.js';
+import { Lookups } from './lookups.js';
+import { DEFAULT_REPLAYS, type ReplayLimits, Replays } from './replays.js';
+import { deskReport, deskState, deskStats, overallStatus, sessionReport } from './reports.js';
+import { Tally } from './tally.js';
+
+export interface BridgeOptions {
+  /** At least one; names are unique. */
+  readonly engines: readonly ConfiguredEngine[];
+  /** Name of the engine for queries that name none, or one nobody knows; absent: the first. */
+  readonly defaultEngine?: string | undefined;
+  readonly contexts: ContextRoots;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly replays?: Partial<ReplayLimits> | undefined;
+  /** Time, for tests that own it. */
+  readonly after?: After | undefined;
+  /** Numbers in [0, 1), for the jitter of back-offs. */
+  readonly random?: (() => number) | undefined;
+}
+
+/**
+ * Starts the warm sessions and takes queries.
+ * @throws ConfigError when no engine is given, a name is given twice or the default is unknown
+ */
+export function createBridge(options: BridgeOptions): Bridge {
+  return new WarmBridge(options);
+}
+
+class WarmBridge implements Bridge {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #desks: readonly Desk[];
+  readonly #usual: Desk;
+  readonly #lookups: Lookups;
+  readonly #replays: Replays;
+  readonly #byRequestId = new Map<string, Flight>();
+  readonly #hangar: Hangar;
+  readonly #sinceMs: number;
+  /** Queries that have no outcome yet. */
+  #open = 0;
+  /** Those of them whose context is being looked up. */
+  #lookingUp = 0;
+  #joined = 0;
+  #replayed = 0;
+  #stopping = false;
+  #drained: (() => void)[] = [];
+
+  constructor(options: BridgeOptions) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#sinceMs = options.clock.monotonicMs();
+    this.#desks = openDesks(options);
+    this.#usual = usualDesk(this.#desks, options.defaultEngine);
+    this.#lookups = new Lookups(options.contexts, () => this.#clock.monotonicMs());
+    this.#replays = new Replays({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
+    this.#hangar = {
+      ready: (flight) => this.#ready(flight),
+      unwanted: (flight) => this.#unwanted(flight),
+      landed: (flight, outcome) => this.#landed(flight, outcome),
+      listenerFailed: (error) => this.#log.error({ err: error }, 'a listener of a query threw'),
+    };
+    this.#warm();
+  }
+
+  ask(query: Query, listener: QueryListener): Ticket {
+    const { requestId } = query;
+    const stopping = this.#stopping;
+    const flight = requestId === undefined ? undefined : this.#byRequestId.get(requestId);
+    const stored =
+      requestId === undefined || flight !== undefined ? undefined : this.#replays.find(requestId);
+    const admission = admit(query, { stopping, flight, stored });
+    switch (admission.kind) {
+      case 'run':
+        return this.#run(query, listener);
+      case 'join':
+        this.#joined += 1;
+        return admission.flight.join(listener);
+      case 'replay':
+        this.#replayed += 1;
+        return tellLater(listener, admission.stored.outcome, this.#hangar);
+      case 'refuse':
+        return tellLater(listener, { ok: false, error: admission.error }, this.#hangar);
+      default:
+        return admission satisfies never;
+    }
+  }
+
+  health(): BridgeHealth {
+    const nowMs = this.#clock.monotonicMs();
+    const usual = deskState(this.#usual, nowMs);
+    const states = this.#desks.map((desk) => deskState(desk, nowMs));
+    const { warm, busy } = this.#usual.pool.counts;
+    const isWarm = warm + busy > 0 || this.#usual.pool.limits.spares === 0;
+    return {
+      status: overallStatus(states, usual),
+      ready: !this.#stopping && usual !== 'down' && isWarm,
+      engines: this.#desks.map((desk) => deskReport(desk, desk === this.#usual, nowMs)),
+      childPids: this.#desks.flatMap(({ pool }) => pool.sessions.flatMap(({ pids }) => [...pids])),
+    };
+  }
+
+  stats(): Record<string, unknown> {
+    const engines = this.#desks.map((desk) => [desk.name, deskStats(desk)] as const);
+    return {
+      uptime_ms: Math.round(this.#clock.monotonicMs() - this.#sinceMs),
+      in_flight: this.#open,
+      joined: this.#joined,
+      replayed: this.#replayed,
+      stored_replies: this.#replays.size,
+      engines: Object.fromEntries(engines),
+    };
+  }
+
+  sessions(): Record<string, unknown>[] {
+    const nowMs = this.#clock.monotonicMs();
+    return this.#desks.flatMap((desk) =>
+      desk.pool.sessions.map((session) => sessionReport(desk, session, nowMs)),
+    );
+  }
+
+  drain(): Promise<void> {
+    this.#stopping = true;
+    if (this.#open === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#desks.map(({ pool }) => pool.close()));
+    const closed = await Promise.allSettled(this.#desks.map(({ engine }) => engine.close()));
+    for (const end of closed) {
+      if (end.status === 'rejected') this.#log.warn({ err: end.reason }, 'an engine did not close');
+    }
+  }
+
+  #run(query: Query, listener: QueryListener): Ticket {
+    const nowMs = this.#clock.monotonicMs();
+    const desk = selectEngine(this.#desks, this.#usual, query.model);
+    const flight = new Flight(query, desk, nowMs, this.#hangar);
+    const ticket = flight.join(listener);
+    this.#open += 1;
+    if (query.requestId !== undefined) this.#byRequestId.set(query.requestId, flight);
+    if (!this.#lookups.needs(flight, nowMs)) flight.job = desk.pool.submit(flight, nowMs);
+    else this.#lookUp(flight, nowMs);
+    flight.returned = true;
+    return ticket;
+  }
+
+  #lookUp(flight: Flight, nowMs: number): void {
+    const { pool } = flight.desk;
+    const refusal = pool.refusal(nowMs) ?? lookupsFull(this.#lookingUp, pool.limits.queueLimit);
+    if (refusal !== undefined) {
+      flight.failed(refusal);
+      return;
+    }
+    flight.lookingUp = true;
+    this.#lookingUp += 1;
+    this.#lookups.start(flight, nowMs);
+  }
+
+  #ready(flight: Flight): void {
+    this.#lookingUp -= 1;
+    flight.lookingUp = false;
+    flight.job = flight.desk.pool.submit(flight, this.#clock.monotonicMs());
+  }
+
+  #unwanted(flight: Flight): void {
+    // Whoever asks with its request id from now on asks anew: this one ends as cancelled.
+    this.#forget(flight);
+    if (flight.job !== undefined) flight.desk.pool.cancel(flight.job);
+    else flight.failed(fault('cancelled', 'the query was cancelled'));
+  }
+
+  #landed(flight: Flight, outcome: QueryOutcome): void {
+    if (flight.lookingUp) this.#lookingUp -= 1;
+    this.#forget(flight);
+    const { requestId } = flight.query;
+    if (requestId !== undefined) this.#replays.keep(requestId, flight.query, outcome);
+    flight.desk.tally.add(outcome);
+    this.#open -= 1;
+    if (this.#open > 0 || this.#drained.length === 0) return;
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  #forget(flight: Flight): void {
+    const { requestId } = flight.query;
+    if (requestId === undefined || this.#byRequestId.get(requestId) !== flight) return;
+    this.#byRequestId.delete(requestId);
+  }
+
+  /** Opens the spares; those of engines that bind to a context, for the default one. */
+  #warm(): void {
+    const bound: Desk[] = [];
+    for (const desk of this.#desks) {
+      if (desk.engine.binds === 'context') bound.push(desk);
+      else desk.pool.warm(undefined);
+    }
+    if (bound.length === 0) return;
+    const found = (context: ContextFile | undefined) => {
+      for (const { pool } of bound) pool.warm(context);
+    };
+    const notFound = () => found(undefined);
+    const query = { contextName: undefined, key: undefined, found, notFound };
+    this.#lookups.start(query, this.#sinceMs);
+  }
+}
+
+function openDesks(options: BridgeOptions): Desk[] {
+  const { clock, log, after = systemAfter, random = Math.random } = options;
+  requireUniqueNames(options.engines);
+  return options.engines.map(({ engine, limits }) => ({
+    name: engine.name,
+    model: engine.model,
+    engine,
+    pool: new Pool({ engine, limits: { ...DEFAULT_LIMITS, ...limits }, clock, after, log, random }),
+    tally: new Tally(),
+  }));
+}

@@ -1,0 +1,12 @@
+export { type BridgeOptions, createBridge } from './bridge.js';
+export type {
+  Bridge,
+  BridgeHealth,
+  Query,
+  QueryListener,
+  QueryOutcome,
+  QueryReply,
+  Ticket,
+} from './contract.js';
+export type { ConfiguredEngine } from './desk.js';
+export type { ReplayLimits } from './replays.js';
