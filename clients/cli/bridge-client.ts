@@ -1,0 +1,32 @@
+/** The connection of a command to the bridge that the settings name. */
+import { readToken, type Settings } from '../../src/config/index.js';
+import { type BridgeClient, type BridgeClientOptions, connect } from '../socket/index.js';
+
+/** @throws ConfigError when the token file cannot be used */
+export function clientOptions({ address, turns }: Settings, name: string): BridgeClientOptions {
+  const { host, port, socket, tokenFile } = address;
+  return {
+    host,
+    port,
+    path: socket,
+    token: tokenFile === undefined ? undefined : readToken(tokenFile),
+    clientName: name,
+    timeoutMs: turns.turnTimeoutMs,
+  };
+}
+
+/**
+ * Runs `use` on a connection of its own.
+ * @throws BridgeError `unreachable`, `unauthorized`, … when there is no connection to be had
+ */
+export async function withBridge<T>(
+  settings: Settings,
+  use: (client: BridgeClient) => Promise<T>,
+): Promise<T> {
+  const client = await connect({ ...clientOptions(settings, 'warmline-cli'), reconnect: false });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,105 @@
+import {
+  type Answer,
+  type AskOptions,
+  type BridgeClient,
+  BridgeError,
+} from '../../socket/index.js';
+import { withBridge } from '../bridge-client.js';
+import { EXIT } from '../failure.js';
+import { settingsFor, type Words } from '../options.js';
+import { printable, printJson, printSources, printText, StatusLine } from '../output.js';
+
+interface AskWords {
+  readonly context?: string;
+  readonly session?: string;
+  readonly model?: string;
+  readonly timeout?: number;
+  readonly stream?: boolean;
+  readonly json?: boolean;
+}
+
+export async function ask(words: Words, question: string): Promise<number> {
+  const settings = await settingsFor(words, 'address');
+  const { context, session, model, timeout, stream, json } = words as AskWords;
+  const options: AskOptions = {
+    contextFile: context,
+    session,
+    model,
+    timeoutMs: timeout,
+    // Nobody could fetch the answer once this program is gone.
+    onDisconnect: 'cancel',
+  };
+  try {
+    await withBridge(settings, async (client) => {
+      if (json === true) printJson(toWire(await client.ask(question, options)));
+      else if (stream === true) await printAsItComes(client, question, options);
+      else printAnswer(await waitFor(client, question, options));
+    });
+    return EXIT.ok;
+  } catch (error) {
+    if (json !== true || !(error instanceof BridgeError)) throw error;
+    const { code, message, retryable, retryAfterMs: retry_after_ms } = error;
+    printJson({ type: 'error', code, message, retryable, retry_after_ms });
+    return EXIT.failed;
+  }
+}
+
+async function waitFor(
+  client: BridgeClient,
+  question: string,
+  options: AskOptions,
+): Promise<Answer> {
+  const status = new StatusLine();
+  try {
+    return await client.ask(question, {
+      ...options,
+      onProgress: (progress) =>
+        status.show(
+          progress.type === 'accepted'
+            ? `waiting, ${progress.position} in line`
+            : `${progress.stage} for ${Math.round(progress.elapsedMs / 1000)} s`,
+        ),
+    });
+  } finally {
+    status.clear();
+  }
+}
+
+async function printAsItComes(
+  client: BridgeClient,
+  question: string,
+  options: AskOptions,
+): Promise<void> {
+  const stream = client.stream(question, options);
+  let any = false;
+  for await (const event of stream) {
+    if (event.type !== 'delta') continue;
+    any = true;
+    process.stdout.write(printable(event.text));
+  }
+  const answer = await stream.answer;
+  // An engine that cannot stream gives its answer whole.
+  printText(any ? '' : printable(answer.answer));
+  printSources(answer.sources);
+}
+
+function printAnswer({ answer, sources }: Answer): void {
+  printText(printable(answer));
+  printSources(sources);
+}
+
+function toWire(answer: Answer) {
+  return {
+    type: 'response',
+    answer: answer.answer,
+    sources: answer.sources,
+    model: answer.model,
+    engine: answer.engine,
+    session: answer.session,
+    elapsed_ms: answer.elapsedMs,
+    queued_ms: answer.queuedMs,
+    usage: answer.usage,
+    stop_reason: answer.stopReason,
+    request_id: answer.requestId,
+  };
+}

@@ -1,0 +1,69 @@
+import type { Settings } from '../../../src/config/index.js';
+import { runUntilStopped } from '../../../src/lifecycle.js';
+import { createLogger } from '../../../src/log.js';
+import { startWatchdog } from '../../../src/watchdog/index.js';
+import { type AutopollSettings, runAutopoll } from '../../autopoll/index.js';
+import { clientOptions } from '../bridge-client.js';
+import { startSummary, summaryText } from '../bus-summary.js';
+import { needBus, settingsFor, type Words } from '../options.js';
+import { announceReady, printJson, printText } from '../output.js';
+
+interface AutopollWords {
+  readonly once?: boolean;
+  readonly json?: boolean;
+}
+
+export async function autopoll(words: Words): Promise<number> {
+  const settings = await settingsFor(words, 'bus', 'address', 'autopoll', 'turns', 'process');
+  const { once = false, json = false } = words as AutopollWords;
+  const db = needBus(settings);
+  const { session } = settings.bus;
+  const { drainMs, logLevel, watchdogMs } = settings.process;
+  const log = createLogger({ level: logLevel });
+  const bridge = clientOptions(settings, 'warmline-autopoll');
+  const summarise = once ? startSummary(db, session) : undefined;
+  const code = await runUntilStopped({ log, drainMs }, async (life) => {
+    if (watchdogMs > 0) startWatchdog({ stallMs: watchdogMs, log });
+    await runAutopoll({
+      db,
+      session,
+      bridge,
+      settings: autopollSettings(settings),
+      once,
+      connectMs: settings.autopoll.connectMs,
+      // Asked for when the stop begins: after a failure nothing is waited for.
+      get drainMs() {
+        return life.drainMs();
+      },
+      log,
+      signal: life.stopping,
+      onReady: () => {
+        if (!once) announceReady({ role: 'autopoll', db, pid: process.pid });
+      },
+    });
+  });
+  if (summarise !== undefined && code === 0) {
+    const summary = summarise();
+    if (json) printJson(summary);
+    else printText(summaryText(summary));
+  }
+  return code;
+}
+
+function autopollSettings({ autopoll, turns }: Settings): AutopollSettings {
+  const { conversation, maxAttempts, retryBaseMs, retryMaxMs } = autopoll;
+  return {
+    concurrency: autopoll.concurrency,
+    conversations: conversation.length === 0 ? undefined : conversation,
+    includeExpired: autopoll.includeExpired,
+    sticky: autopoll.sticky,
+    shardId: autopoll.shardId,
+    turnTimeoutMs: turns.turnTimeoutMs,
+    idleGapMs: turns.idleGapMs,
+    leaseMs: autopoll.leaseMs,
+    renewEveryMs: autopoll.renewEveryMs,
+    reapEveryMs: autopoll.reapEveryMs,
+    heartbeatEveryMs: autopoll.heartbeatEveryMs,
+    retry: { maxAttempts, baseDelayMs: retryBaseMs, maxDelayMs: retryMaxMs },
+  };
+}

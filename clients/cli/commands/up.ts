@@ -1,0 +1,41 @@
+import { openSqliteBus } from '../../../src/bus/index.js';
+import { describedSettings, type Section } from '../../../src/config/index.js';
+import { runUntilStopped } from '../../../src/lifecycle.js';
+import { createLogger } from '../../../src/log.js';
+import { flagsOf, needBus, settingsFor, type Words } from '../options.js';
+import { announceReady } from '../output.js';
+import { Pair } from '../pair.js';
+import { ChildFailed } from '../supervisor.js';
+
+const ALL: readonly Section[] = [...new Set(describedSettings().map(({ section }) => section))];
+
+export async function up(words: Words): Promise<number> {
+  const settings = await settingsFor(words, ...ALL);
+  const db = needBus(settings);
+  if (words.create === true) await openSqliteBus({ file: db, create: true }).close();
+  const { drainMs, logLevel } = settings.process;
+  const log = createLogger({ level: logLevel });
+  const pair = new Pair({
+    flags: flagsOf(words, ALL),
+    drainMs,
+    onDeath: (what, delayMs) => log.error({ delayMs }, `${what}; starting it again`),
+  });
+  // Both drain one after the other.
+  const lifetime = { log, drainMs: 2 * drainMs, onEndNow: () => pair.kill() };
+  try {
+    return await runUntilStopped(lifetime, async (life) => {
+      const started = pair.start();
+      life.stopping.addEventListener('abort', () => void pair.stop());
+      const { host, port, http_port } = await started;
+      const { bridge, autopoll } = pair.pids;
+      if (!life.stopping.aborted) {
+        announceReady({ host, port, http_port, db, pid: process.pid, pids: { bridge, autopoll } });
+      }
+      await life.stopped;
+      await pair.stop();
+    });
+  } catch (error) {
+    if (error instanceof ChildFailed) return error.exitCode;
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+/** Settings as flags of commands, and back. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import {
+  type Described,
+  describedSettings,
+  environment,
+  type Flags,
+  loadSettings,
+  readFlag,
+  type Section,
+  type Settings,
+} from '../../src/config/index.js';
+import { ConfigError } from '../../src/errors.js';
+
+/** What commander hands to an action: options by camel-case name. */
+export type Words = Readonly<Record<string, unknown>>;
+
+const HEADINGS: Record<Section, string> = {
+  address: 'Bridge address:',
+  server: 'Server:',
+  engine: 'Engine:',
+  context: 'Context files:',
+  sessions: 'Sessions:',
+  turns: 'Turns:',
+  bus: 'Memory bus:',
+  autopoll: 'Autopoll:',
+  process: 'Process:',
+};
+
+/** Adds the settings of these sections as flags, and `--config`. */
+export function withSettings(command: Command, ...sections: Section[]): Command {
+  command.option('--config <FILE>', 'config file (default: warmline.toml when there is one)');
+  for (const setting of describedSettings(sections)) command.addOption(toOption(setting));
+  return command;
+}
+
+/** One setting as a flag, for a command that takes no others of its section. */
+export function withSetting(command: Command, key: string): Command {
+  for (const setting of describedSettings()) {
+    if (setting.key === key) command.addOption(toOption(setting));
+  }
+  return command;
+}
+
+function toOption(setting: Described): Option {
+  const flags = setting.value === '' ? setting.flag : `${setting.flag} <${setting.value}>`;
+  const option = new Option(flags, setting.about + standardText(setting));
+  option.helpGroup(HEADINGS[setting.section]);
+  if (setting.value === '') return option;
+  return option.argParser((given: string, before: unknown) => {
+    const read = readFlag(setting, given);
+    if (!read.ok) throw new InvalidArgumentError(`It must be ${read.expects}.`);
+    if (!setting.isList) return read.value;
+    return [...(Array.isArray(before) ? before : []), read.value];
+  });
+}
+
+function standardText({ standard, isList }: Described): string {
+  const several = isList ? ', several times if need be' : '';
+  if (standard === undefined || standard === false) return several;
+  const shown = Array.isArray(standard) ? standard.join(', ') : String(standard);
+  return shown === '' ? several : `${several} (default: ${shown})`;
+}
+
+/**
+ * The settings for a command that takes these sections as flags. Its other options may bear the
+ * name of a setting (`ask --context`), and are not taken for it.
+ * @throws ConfigError
+ */
+export function settingsFor(words: Words, ...sections: Section[]): Promise<Settings> {
+  return loadSettings({ flags: flagsOf(words, sections), env: environment(), cwd: process.cwd() });
+}
+
+export function flagsOf(words: Words, sections: readonly Section[]): Flags {
+  const keys = ['config', ...describedSettings(sections).map(({ key }) => key)];
+  return Object.fromEntries(keys.map((key) => [key, words[key]]));
+}
+
+/** @throws ConfigError when no bus is named */
+export function needBus({ bus }: Settings): string {
+  if (bus.db === undefined) {
+    throw new ConfigError('no bus is named; give --db FILE, or set WARMLINE_DB');
+  }
+  return bus.db;
+}
+
+/** The command line that gives these flags to another process of ours. */
+export function toCommandLine(flags: Flags, sections: readonly Section[]): string[] {
+  const given = describedSettings(sections).flatMap(({ key, flag }) => {
+    const value = flags[key];
+    if (value === undefined || value === false) return [];
+    if (value === true) return [flag];
+    return [value].flat().map((item) => `${flag}=${item}`);
+  });
+  return flags.config === undefined ? given : [`--config=${flags.config}`, ...given];
+}
+
+/** A whole number of milliseconds from text such as `--timeout 60000`. */
+export function milliseconds(given: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(given)) {
+    throw new InvalidArgumentError('It must be a whole number of milliseconds above 0.');
+  }
+  return Number(given);
+}

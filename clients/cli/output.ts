@@ -1,0 +1,74 @@
+/** What commands print: data for programs on standard output, text for people beside it. */
+import { styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+export function printText(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Colour only for a terminal that wants it (`NO_COLOR`, `TERM=dumb` and the like). */
+export function paint(style: Style, text: string): string {
+  const { stdout } = process;
+  return stdout.isTTY && stdout.hasColors() ? styleText(style, text) : text;
+}
+
+/**
+ * Text that others wrote, safe for a terminal: control characters could move the cursor, rename
+ * the window or hide what was printed before.
+ */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/\r\n/g, '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+}
+
+export function printSources(sources: readonly string[]): void {
+  if (sources.length === 0) return;
+  printText(`\n${paint('bold', 'Sources')}`);
+  for (const source of sources) printText(`  ${paint('cyan', printable(source))}`);
+}
+
+/** The one line a program waits for: it goes out when everything it names can be used. */
+export function announceReady(fields: Readonly<Record<string, unknown>>): void {
+  printJson({ event: 'ready', ...fields });
+  // A supervisor that went away in this moment is noticed elsewhere.
+  if (process.connected) process.send?.('ready', undefined, undefined, () => undefined);
+}
+
+/** One line on a terminal that says how far a wait has come, and leaves no trace. */
+export class StatusLine {
+  readonly #stream = process.stderr;
+  #shown = false;
+
+  show(text: string): void {
+    if (!this.#stream.isTTY) return;
+    this.#stream.write(`\r\u001b[2K${printable(text).slice(0, this.#stream.columns - 1)}`);
+    this.#shown = true;
+  }
+
+  clear(): void {
+    if (this.#shown) this.#stream.write('\r\u001b[2K');
+    this.#shown = false;
+  }
+}
+
+/** Columns under their headings; numbers to the right. */
+export function table(headings: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => printable(String(cell ?? ''))));
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const isNumber = (column: number) => rows.every((row) => typeof row[column] === 'number');
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        isNumber(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd();
+  return [paint('bold', line(headings)), ...cells.map(line)].join('\n');
+}

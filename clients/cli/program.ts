@@ -1,0 +1,143 @@
+/** The command line: which commands there are, and how each ends. A command's code loads when it runs. */
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../../src/version.js';
+import { complain, EXIT, exitCodeOf } from './failure.js';
+import { milliseconds, type Words, withSetting, withSettings } from './options.js';
+
+/** Runs one command. @returns its exit code */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = describe((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has printed its own errors and helps.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    complain(error);
+    return exitCodeOf(error);
+  }
+}
+
+type Action = (words: Words, argument: string) => Promise<number>;
+
+function describe(exitWith: (code: number) => void): Command {
+  const program = new Command('warmline')
+    .description('Keeps model sessions warm and answers the questions on a memory bus.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .exitOverride()
+    .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) });
+
+  const command = (name: string, summary: string) => program.command(name).description(summary);
+  /** Commands take an argument or none; their options come after it either way. */
+  const run = (load: () => Promise<Action>) => async (first: unknown, second: unknown) => {
+    const takesArgument = typeof first === 'string';
+    const words = (takesArgument ? second : first) as Words;
+    exitWith(await (await load())(words, takesArgument ? first : ''));
+  };
+
+  withSettings(
+    command('up', 'run the bridge and autopoll together, on one machine').option(
+      '--create',
+      'make an empty bus when the file does not exist',
+    ),
+    'bus',
+    'address',
+    'engine',
+    'context',
+    'autopoll',
+    'turns',
+    'sessions',
+    'server',
+    'process',
+  ).action(run(async () => (await import('./commands/up.js')).up));
+
+  withSettings(
+    command('serve', 'run the bridge: warm sessions behind a TCP port'),
+    'address',
+    'engine',
+    'context',
+    'sessions',
+    'turns',
+    'server',
+    'process',
+  ).action(run(async () => (await import('./commands/serve.js')).serve));
+
+  withSettings(
+    command('autopoll', 'answer the questions on a memory bus through the bridge')
+      .option('--once', 'answer what is there, then end')
+      .option('--json', 'with --once: print the summary as JSON'),
+    'bus',
+    'address',
+    'autopoll',
+    'turns',
+    'process',
+  ).action(run(async () => (await import('./commands/autopoll.js')).autopoll));
+
+  withSettings(
+    command('ask', 'ask the bridge a question and print the answer with its sources')
+      .argument('<question>', 'the question')
+      .option('--context <FILE>', 'document to answer from, below a context root of the bridge')
+      .option('--session <KEY>', 'sticky session: questions with the same key share a context')
+      .option('--model <NAME>', 'model to ask')
+      .option('--timeout <MS>', 'longest wait for the answer', milliseconds)
+      .option('--stream', 'print the answer as it comes')
+      .option('--json', 'print the whole response as JSON'),
+    'address',
+  ).action(run(async () => (await import('./commands/ask.js')).ask));
+
+  withSettings(
+    command('send', 'put a question on a memory bus')
+      .argument('<question>', 'the question')
+      .option('--conversation <ID>', 'conversation to ask in (default: a new one)')
+      .option('--context <FILE>', 'document to answer from')
+      .option('--model <NAME>', 'model to ask')
+      .option('--create', 'make an empty bus when the file does not exist')
+      .option('--wait', 'wait for the answer and print it')
+      .option('--timeout <MS>', 'longest wait for the answer (default: 300000)', milliseconds)
+      .option('--json', 'print the result as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/send.js')).send));
+
+  withSettings(
+    command('stats', 'print counts and times of a running bridge, and of a bus with --db').option(
+      '--json',
+      'print them as JSON',
+    ),
+    'address',
+    'bus',
+  ).action(run(async () => (await import('./commands/stats.js')).stats));
+
+  withSettings(
+    command('sessions', 'print the sessions of a running bridge').option(
+      '--json',
+      'print them as JSON',
+    ),
+    'address',
+  ).action(run(async () => (await import('./commands/sessions.js')).sessions));
+
+  withSettings(
+    command('doctor', 'look for what could go wrong, and say how to put it right').option(
+      '--json',
+      'print the findings as JSON',
+    ),
+    'address',
+    'bus',
+    'engine',
+    'context',
+    'server',
+  ).action(run(async () => (await import('./commands/doctor.js')).doctor));
+
+  withSetting(
+    command('demo', 'show the whole way of a question, on a bus made for it').option(
+      '--once',
+      'stop after the answer',
+    ),
+    'port',
+  ).action(run(async () => (await import('./commands/demo.js')).demo));
+
+  return program;
+}

@@ -1,0 +1,47 @@
+/** Reports of the server as text. Their fields are the server's: a newer one may send more. */
+import { table } from './output.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function objectsIn(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.filter(isFields) : [];
+}
+
+/** Rows with a column for each field that any of them has. */
+export function rowsOf(rows: readonly Fields[]): string {
+  if (rows.length === 0) return '';
+  const headings = [...new Set(rows.flatMap(Object.keys))];
+  return table(
+    headings,
+    rows.map((row) => headings.map((heading) => cell(row[heading]))),
+  );
+}
+
+/** One line for each number or text, however deep: `server.connections.open  3`. */
+export function linesOf(fields: Fields): string {
+  const lines = [...flat(fields, '')];
+  const width = Math.max(0, ...lines.map(([name]) => name.length));
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${cell(value)}`).join('\n');
+}
+
+function* flat(fields: Fields, prefix: string): Generator<[string, unknown]> {
+  for (const [name, value] of Object.entries(fields)) {
+    if (isFields(value)) yield* flat(value, `${prefix}${name}.`);
+    else if (Array.isArray(value) && value.some(isFields)) {
+      for (const [index, item] of value.entries()) {
+        const label = isFields(item) && typeof item.name === 'string' ? item.name : index;
+        yield* flat(isFields(item) ? item : { value: item }, `${prefix}${name}.${label}.`);
+      }
+    } else yield [prefix + name, value];
+  }
+}
+
+function cell(value: unknown): unknown {
+  if (typeof value === 'number') return Number(value.toFixed(1));
+  if (value === null || value === undefined) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,164 @@
+/**
+ * How one setting is described. The description is the only source: flags, environment names, help
+ * texts, checks, types and the reference in `docs/configuration.md` follow from it.
+ */
+import { z } from 'zod';
+
+export interface About {
+  /** What it decides, as a sentence without a full stop. */
+  readonly about: string;
+  /** How the value is written in help texts, `MS`; empty for a switch. */
+  readonly value: string;
+  /** What a value must be, to end the sentence "… must be". */
+  readonly expects: string;
+  /** How text (of a variable or a flag) becomes a value; what it returns is checked afterwards. */
+  readonly read: (text: string) => unknown;
+  /** A path, or a list of paths, is taken relative to where it was written. */
+  readonly isPath: boolean;
+  /** Can be given several times; in a variable the values are separated by commas. */
+  readonly isList: boolean;
+}
+
+const registry = z.registry<About>();
+
+/** @throws Error when the schema was not made by a function of this file */
+export function aboutOf(schema: z.ZodType): About {
+  const about = registry.get(schema);
+  if (about === undefined) throw new Error('a setting without a description');
+  return about;
+}
+
+interface WholeOptions {
+  readonly about: string;
+  /** Name of the unit as help texts write it: `MS`, `BYTES`, `N`. */
+  readonly unit: string;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** Longest time a timer of the runtime can wait, in milliseconds: about 24 days. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+export function whole(standard: number, options: WholeOptions) {
+  const { about, unit, min = 0, max = unit === 'MS' ? MAX_TIMER_MS : 2 ** 40 } = options;
+  return z
+    .int()
+    .min(min)
+    .max(max)
+    .default(standard)
+    .register(registry, {
+      about,
+      value: unit,
+      expects: `a whole number from ${min} to ${max}`,
+      read: readWhole,
+      isPath: false,
+      isList: false,
+    });
+}
+
+interface TextOptions {
+  readonly about: string;
+  readonly value: string;
+}
+
+const Text = z.string().min(1).max(4096);
+
+export function text(standard: string, options: TextOptions) {
+  return Text.default(standard).register(registry, { ...TEXT, ...options });
+}
+
+export function optionalText(options: TextOptions) {
+  return Text.optional().register(registry, { ...TEXT, ...options });
+}
+
+export function optionalPath(options: TextOptions) {
+  return Text.optional().register(registry, { ...TEXT, ...options, isPath: true });
+}
+
+export function paths(standard: readonly string[], options: TextOptions) {
+  return z
+    .array(Text)
+    .min(1)
+    .default([...standard])
+    .register(registry, { ...LIST, ...options, isPath: true });
+}
+
+/** A list of texts that each match `pattern`; `expects` says so in words. */
+export function texts(pattern: RegExp, options: TextOptions & { readonly expects: string }) {
+  return z
+    .array(Text.regex(pattern))
+    .default([])
+    .register(registry, { ...LIST, ...options });
+}
+
+export function oneOf<const T extends string>(
+  words: readonly T[],
+  standard: NoInfer<T>,
+  options: TextOptions,
+) {
+  return z
+    .enum(words)
+    .default(standard as never)
+    .register(registry, { ...TEXT, ...options, expects: `one of ${words.join(', ')}` });
+}
+
+export function onOff(options: { readonly about: string }) {
+  return z
+    .boolean()
+    .default(false)
+    .register(registry, {
+      ...options,
+      value: '',
+      expects: 'true or false',
+      read: (given) => SWITCH.get(given.toLowerCase()) ?? given,
+      isPath: false,
+      isList: false,
+    });
+}
+
+export function portOrOff(options: { readonly about: string }) {
+  return z
+    .union([z.literal('off'), z.int().min(0).max(65_535)])
+    .default('off')
+    .register(registry, {
+      ...options,
+      value: 'PORT|off',
+      expects: 'off or a whole number from 0 to 65535',
+      read: readWhole,
+      isPath: false,
+      isList: false,
+    });
+}
+
+const TEXT = {
+  expects: 'a text that is not empty',
+  read: (given: string): unknown => given,
+  isPath: false,
+  isList: false,
+};
+
+const LIST = {
+  expects: 'a list of texts',
+  read: (given: string): unknown =>
+    given
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  isPath: false,
+  isList: true,
+};
+
+const SWITCH = new Map([
+  ['true', true],
+  ['1', true],
+  ['yes', true],
+  ['on', true],
+  ['false', false],
+  ['0', false],
+  ['no', false],
+  ['off', false],
+]);
+
+function readWhole(given: string): unknown {
+  return /^\d{1,15}$/.test(given) ? Number(given) : given;
+}

@@ -1,0 +1,236 @@
+/**
+ * Every setting of every program of warmline, by the room that uses it. Keys are unique across
+ * rooms, because people write them flat: `contextRoot` here is the flag `--context-root`, the
+ * variable `WARMLINE_CONTEXT_ROOT` and the key `context_root` of the config file.
+ */
+import { z } from 'zod';
+import {
+  oneOf,
+  onOff,
+  optionalPath,
+  optionalText,
+  paths,
+  portOrOff,
+  text,
+  texts,
+  whole,
+} from './setting.js';
+
+const MIB = 1024 * 1024;
+
+/** Where the bridge is: what it listens on, and where its clients look for it. */
+const Address = z.object({
+  host: text('127.0.0.1', {
+    value: 'ADDRESS',
+    about: 'address of the bridge; one that other machines can reach needs a token file',
+  }),
+  port: whole(9999, {
+    unit: 'PORT',
+    max: 65_535,
+    about: 'TCP port of the bridge; 0 takes a free one',
+  }),
+  socket: optionalPath({
+    value: 'PATH',
+    about: 'Unix socket of the bridge, for this user only; clients prefer it to host and port',
+  }),
+  tokenFile: optionalPath({
+    value: 'FILE',
+    about: 'file with the token that clients must show; readable by its owner only',
+  }),
+});
+
+const Server = z.object({
+  httpPort: portOrOff({ about: 'port of the HTTP door; this version has none, so only off' }),
+  maxConnections: whole(1024, {
+    unit: 'N',
+    min: 1,
+    max: 1_000_000,
+    about: 'connections served at once; the limit of open files may lower it',
+  }),
+});
+
+export const ENGINE_NAMES = ['extract', 'fake'] as const;
+
+const Engine = z.object({
+  engine: oneOf(ENGINE_NAMES, 'extract', {
+    value: 'NAME',
+    about: 'what answers: extract (passages of the context file) or fake (scripted, for tests)',
+  }),
+  fakeDelayMs: whole(0, { unit: 'MS', about: 'how long the fake engine takes for a turn' }),
+  fakeDeltas: whole(0, {
+    unit: 'N',
+    max: 10_000,
+    about: 'in how many pieces the fake engine streams an answer',
+  }),
+});
+
+const Context = z.object({
+  contextRoot: paths(['.'], {
+    value: 'DIR',
+    about: 'directory that context files may come from',
+  }),
+  context: optionalText({
+    value: 'FILE',
+    about: 'context file for questions that name none; by default SESSION-RESUME.md or README.md',
+  }),
+  contextMaxBytes: whole(16 * MIB, {
+    unit: 'BYTES',
+    min: 1,
+    max: 1024 * MIB,
+    about: 'largest context file',
+  }),
+});
+
+const Sessions = z.object({
+  maxSessions: whole(4, {
+    unit: 'N',
+    min: 1,
+    max: 1024,
+    about: 'sessions kept at once, the warm spares included',
+  }),
+  spares: whole(1, {
+    unit: 'N',
+    max: 1024,
+    about: 'warm sessions kept ready beside the busy ones',
+  }),
+  maxQueued: whole(1024, {
+    unit: 'N',
+    max: 10_000_000,
+    about: 'questions that may wait for a session; beyond it the answer is busy',
+  }),
+  sessionIdleMs: whole(600_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'idle time after which a surplus session is closed',
+  }),
+  sessionMaxTurns: whole(200, {
+    unit: 'N',
+    min: 1,
+    about: 'turns after which a session is replaced',
+  }),
+  sessionMaxAgeMs: whole(21_600_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'age after which a session is replaced',
+  }),
+  sessionMaxBytes: whole(600 * MIB, {
+    unit: 'BYTES',
+    min: 1,
+    about: 'memory at which a session is replaced',
+  }),
+  sessionOpenMs: whole(60_000, { unit: 'MS', min: 1, about: 'longest start of a session' }),
+  firstByteMs: whole(120_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'longest wait for the first sign of life of a turn',
+  }),
+  questionTimeoutMs: whole(3_600_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'longest time from question to answer, waiting included',
+  }),
+});
+
+/** Limits of one turn that the bridge and autopoll share. */
+const Turns = z.object({
+  idleGapMs: whole(120_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'longest silence of a running turn before it is given up',
+  }),
+  turnTimeoutMs: whole(300_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'longest turn of a question that names no time of its own',
+  }),
+});
+
+const Bus = z.object({
+  db: optionalPath({ value: 'FILE', about: 'the memory bus, an SQLite file' }),
+  session: oneOf(['a', 'b'], 'b', {
+    value: 'SIDE',
+    about: 'the side of a conversation that is answered for, a or b',
+  }),
+});
+
+const Autopoll = z.object({
+  conversation: texts(/^conv_[a-f0-9]{16}$/, {
+    value: 'ID',
+    expects: 'conversation ids such as conv_0123456789abcdef',
+    about: 'conversation to answer in; without any, all of them',
+  }),
+  includeExpired: onOff({ about: 'answer questions of expired conversations as well' }),
+  sticky: onOff({ about: 'the questions of a conversation share one session and its context' }),
+  concurrency: whole(32, { unit: 'N', min: 1, max: 4096, about: 'questions in flight at once' }),
+  shardId: text('warmline', { value: 'NAME', about: 'how answers name who wrote them' }),
+  leaseMs: whole(30_000, {
+    unit: 'MS',
+    min: 100,
+    about: 'how long a claimed question is held without a sign of progress being noted',
+  }),
+  renewEveryMs: whole(10_000, {
+    unit: 'MS',
+    min: 10,
+    about: 'how often the claims on running turns are renewed',
+  }),
+  reapEveryMs: whole(5_000, {
+    unit: 'MS',
+    min: 10,
+    about: 'how often questions of dead or stuck holders are looked for',
+  }),
+  heartbeatEveryMs: whole(30_000, {
+    unit: 'MS',
+    min: 100,
+    max: 110_000,
+    about: 'how often partners are told that this side lives; after 120 s they take it for dead',
+  }),
+  maxAttempts: whole(3, {
+    unit: 'N',
+    min: 1,
+    max: 100,
+    about: 'attempts at a question before it gets an error answer',
+  }),
+  retryBaseMs: whole(500, {
+    unit: 'MS',
+    min: 1,
+    about: 'wait before the second attempt; doubled for each one after it',
+  }),
+  retryMaxMs: whole(60_000, { unit: 'MS', min: 1, about: 'longest wait between attempts' }),
+  connectMs: whole(10_000, {
+    unit: 'MS',
+    about: 'how long autopoll --once waits for a bridge',
+  }),
+});
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+const Process = z.object({
+  logLevel: oneOf(LOG_LEVELS, 'info', { value: 'LEVEL', about: 'least weighty log lines written' }),
+  drainMs: whole(20_000, {
+    unit: 'MS',
+    max: 3_600_000,
+    about: 'how long a stopping program waits for what runs',
+  }),
+  watchdogMs: whole(15_000, {
+    unit: 'MS',
+    about: 'how long the event loop may stand still before the process ends itself; 0 for ever',
+  }),
+});
+
+export const SECTIONS = {
+  address: Address,
+  server: Server,
+  engine: Engine,
+  context: Context,
+  sessions: Sessions,
+  turns: Turns,
+  bus: Bus,
+  autopoll: Autopoll,
+  process: Process,
+} as const;
+
+export type Section = keyof typeof SECTIONS;
+
+export type Settings = { readonly [S in Section]: Readonly<z.infer<(typeof SECTIONS)[S]>> };
+
+export type BusSettings = Settings['bus'];
