@@ -1,4 +1,4 @@
-import type { Bridge } from '../bridge/contract.js';
+import type { Bridge } from '../bridge/index.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../log.js';
 import type { TokenGate } from './auth.js';

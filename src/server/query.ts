@@ -1,6 +1,6 @@
-import type { Bridge, Query, QueryListener, QueryOutcome, Ticket } from '../bridge/contract.js';
+import type { Bridge, Query, QueryListener, QueryOutcome, Ticket } from '../bridge/index.js';
 import { toFault, type WarmlineError } from '../errors.js';
-import { encodeReply, type QueryRequest } from '../protocol/index.js';
+import { encodeReply, encodeResponse, type QueryRequest } from '../protocol/index.js';
 
 /** The connection a query came on, as its query sees it. */
 export interface QueryOwner {
@@ -84,8 +84,7 @@ export class RunningQuery implements QueryListener {
   }
 
   #sendAnswer(reply: Extract<QueryOutcome, { ok: true }>['reply']): void {
-    const line = encodeReply({
-      type: 'response',
+    const line = encodeResponse({
       id: this.request.id,
       answer: reply.answer,
       sources: reply.sources as string[],

@@ -5,7 +5,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import type { Bridge } from '../bridge/contract.js';
+import type { Bridge } from '../bridge/index.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
 import type { Log } from '../log.js';
@@ -52,7 +52,7 @@ const KEEP_ALIVE_MS = 30_000;
 const SWEEP_MS = 1_000;
 const FOREIGN_LOG_MS = 60_000;
 
-/** Sockets over the cap that are told so at the same time; beyond them the kernel is left to it. */
+/** Clients over the cap that are told so at the same time; those beyond are closed unanswered. */
 const MAX_TURNED_AWAY = 64;
 
 /** @throws ConfigError when the token is empty */
@@ -63,6 +63,7 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
   const clock = options.clock ?? systemClock;
   const wanted = { ...DEFAULT_LIMITS, ...options.limits };
   const limits = { ...wanted, maxConnections: connectionBudget(wanted.maxConnections) };
+  const turnAwayAtOnce = Math.min(MAX_TURNED_AWAY, Math.ceil(limits.maxConnections / 4));
   const counters = newCounters();
   const connections = new Set<Connection>();
   const turnedAway = new Set<Socket>();
@@ -120,7 +121,7 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
       },
       accept,
     );
-    listener.maxConnections = limits.maxConnections + MAX_TURNED_AWAY;
+    listener.maxConnections = limits.maxConnections + turnAwayAtOnce;
     listener.on('error', (error) => log.debug({ err: error }, 'listener reported an error'));
     listener.on('drop', () => {
       counters.refused += 1;

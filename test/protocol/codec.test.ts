@@ -7,6 +7,7 @@ import {
   encodeError,
   encodePong,
   encodeReply,
+  encodeResponse,
   PongReply,
   Request,
 } from '../../src/protocol/index.js';
@@ -128,6 +129,35 @@ describe('a reply', () => {
         const line = encodeReply({ type: 'delta', id: 1, seq: 0, text });
         expect(line.indexOf('\n')).toBe(line.length - 1);
         expect(JSON.parse(line).text).toBe(text);
+      }),
+    );
+  });
+
+  test('to a query is what JSON makes of its fields', () => {
+    const text = fc.string({ unit: 'binary' });
+    const optional = fc.record(
+      {
+        id: fc.oneof(text, fc.integer()),
+        usage: fc.constant({ input_tokens: 1, output_tokens: 2 }),
+        stop_reason: text,
+        request_id: text,
+      },
+      { requiredKeys: [] },
+    );
+    const required = fc.record({
+      answer: text,
+      sources: fc.array(text),
+      model: text,
+      engine: text,
+      session: text,
+      elapsed_ms: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
+      queued_ms: fc.nat(),
+    });
+    fc.assert(
+      fc.property(required, optional, (always, sometimes) => {
+        const line = encodeResponse({ ...always, ...sometimes });
+        expect(line.indexOf('\n')).toBe(line.length - 1);
+        expect(JSON.parse(line)).toEqual({ type: 'response', ...always, ...sometimes });
       }),
     );
   });

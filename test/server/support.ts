@@ -7,7 +7,7 @@ import type {
   QueryListener,
   QueryReply,
   Ticket,
-} from '../../src/bridge/contract.js';
+} from '../../src/bridge/index.js';
 import type { Clock } from '../../src/clock.js';
 import type { WarmlineError } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
