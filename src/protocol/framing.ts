@@ -30,6 +30,8 @@ export class LineFramer {
   #chunk: Buffer = NOTHING;
   /** Everything in `#chunk` before this offset is used up. */
   #at = 0;
+  /** Just after the last newline of `#chunk`; what follows is the start of a line. */
+  #linesEnd = 0;
   /** Lines of `#chunk` that start before this offset are cut one by one: not all are UTF-8. */
   #cutSinglyUntil = 0;
 
@@ -80,6 +82,7 @@ export class LineFramer {
         if (chunk === undefined) return undefined;
         this.#chunk = chunk;
         this.#at = 0;
+        this.#linesEnd = chunk.lastIndexOf(NEWLINE) + 1;
         this.#cutSinglyUntil = 0;
       }
     }
@@ -102,15 +105,14 @@ export class LineFramer {
   /** Takes one step through the chunk: a skip, a region of lines, a single line, or the rest. */
   #advance(): FramedLine | undefined {
     const chunk = this.#chunk;
-    const lastNewline = chunk.lastIndexOf(NEWLINE);
-    if (lastNewline < this.#at) return this.#keepRest();
+    const end = this.#linesEnd;
+    if (end <= this.#at) return this.#keepRest();
     if (this.#skipping) {
       this.#at = chunk.indexOf(NEWLINE, this.#at) + 1;
       this.#skipping = false;
       this.#line += 1;
       return undefined;
     }
-    const end = lastNewline + 1;
     const surelyShort = this.#carryBytes + end - this.#at <= this.maxLineBytes;
     if (surelyShort && this.#at >= this.#cutSinglyUntil) {
       const bytes = this.#join(end);

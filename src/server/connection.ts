@@ -214,6 +214,7 @@ export class Connection implements Peer, QueryOwner {
     this.#hub.counters.bad_lines += 1;
     countError(this.#hub.counters, code);
     this.send(encodeError({ code, message, line, id }));
+    this.rest();
   }
 
   // ---- what handlers ask for
@@ -222,7 +223,7 @@ export class Connection implements Peer, QueryOwner {
     const { id } = request;
     if (id === undefined) this.finish();
     if (this.#hub.draining) {
-      this.fail('shutting_down', 'the server is shutting down; ask again when it is back', id);
+      this.fail('shutting_down', SHUTTING_DOWN, id);
     } else if (this.#queries.has(id)) {
       this.fail('duplicate_id', 'a query with this id is in flight on this connection', id);
     } else if (this.#queries.size >= this.#hub.limits.maxInFlight) {
@@ -326,6 +327,18 @@ export class Connection implements Peer, QueryOwner {
     if (this.#phase === 'reading') this.#turn();
   }
 
+  /** The drain's deadline has passed: tells every asker so, then ends the connection now. */
+  giveUp(): void {
+    for (const [id, query] of this.#queries) {
+      query.abandon();
+      this.fail('shutting_down', SHUTTING_DOWN, id);
+    }
+    this.#queries.clear();
+    if (this.#held !== undefined) this.fail('shutting_down', SHUTTING_DOWN, this.#held.id);
+    this.#flush();
+    this.destroy();
+  }
+
   destroy(): void {
     this.#abandon();
     this.#socket.destroy();
@@ -372,6 +385,8 @@ export class Connection implements Peer, QueryOwner {
     this.#turn();
   }
 }
+
+const SHUTTING_DOWN = 'the server is shutting down; ask again when it is back';
 
 const TOKEN_FIRST = 'this server wants a token: send {"type":"hello","token":"…"} first';
 

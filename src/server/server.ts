@@ -40,7 +40,7 @@ export interface SocketServer {
   listen(): Promise<ListenAddress>;
   /**
    * Accepts and starts nothing new, lets running queries be answered and read, then ends every
-   * connection. What is left after `deadlineMs` milliseconds is ended as by `close`.
+   * connection. Queries still unanswered after `deadlineMs` milliseconds fail with `shutting_down`.
    */
   drain(deadlineMs: number): Promise<void>;
   /** Ends every connection now. May be called during a drain, and twice. */
@@ -169,6 +169,7 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
         };
       });
     }
+    for (const connection of connections) connection.giveUp();
     await close();
   }
 

@@ -41,13 +41,18 @@ test('a one-shot query during a drain gets its one line', async () => {
   await drained;
 });
 
-test('a drain whose deadline passes ends what is left', async () => {
-  const { bridge, connect, server } = await serve(answerByHand);
+test('a drain whose deadline passes fails what is left, each query with its one line', async () => {
+  const { bridge, connect, server } = await serve(answerByHand, { limits: { maxInFlight: 1 } });
   const wire = await connect();
-  wire.send(query(1));
+  wire.send('ping', query(1), query(2));
+  await wire.line();
   const asked = await bridge.next();
   await server.drain(20);
-  expect(await wire.rest()).toEqual([]);
+  const codes = (await wire.rest()).map((line) => [line.id, line.code]);
+  expect(codes).toEqual([
+    [1, 'shutting_down'],
+    [2, 'shutting_down'],
+  ]);
   expect(asked.detached).toBe(true);
 });
 
