@@ -59,6 +59,16 @@ export function growth<S extends SessionFacts, W extends Wanted>(
   return steps;
 }
 
+/** A query this old may take the place of a session that younger queries would use. */
+const RESTLESS_MS = 1_000;
+/** And this old even that of a sticky session whose next question waits already. */
+const OVERDUE_MS = 30_000;
+
+export function patienceOf(waitedMs: number): 'patient' | 'restless' | 'overdue' {
+  if (waitedMs >= OVERDUE_MS) return 'overdue';
+  return waitedMs >= RESTLESS_MS ? 'restless' : 'patient';
+}
+
 function isResting({ state, leaving }: SessionFacts): boolean {
   return state.at === 'ready' && !leaving;
 }

@@ -2,5 +2,5 @@ export { type After, systemAfter } from './alarm.js';
 export { type BackoffLimits, DEFAULT_BACKOFF, type EngineHealth } from './backoff.js';
 export type { Job, Work } from './job.js';
 export { DEFAULT_LIMITS, type PoolLimits } from './limits.js';
-export { Pool, type PoolCounts, type PoolDeps, type PoolTotals } from './pool.js';
+export { Pool, type PoolDeps } from './pool.js';
 export type { Session } from './session.js';

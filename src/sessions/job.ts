@@ -1,4 +1,4 @@
-import type { ContextFile } from '../context/context.js';
+import type { ContextFile } from '../context/index.js';
 import type { TurnEvent, TurnResult } from '../engines/index.js';
 import type { WarmlineError } from '../errors.js';
 import type { Wanted } from './affinity.js';

@@ -28,6 +28,13 @@ export class Line {
     return this.#candidates;
   }
 
+  /** The candidate that came first. */
+  get oldest(): Job | undefined {
+    const first = this.#candidates[0];
+    if (first?.work.priority === this.#candidates.at(-1)?.work.priority) return first;
+    return this.#candidates.reduce((a, b) => (a.seq < b.seq ? a : b));
+  }
+
   /** Nobody waits, and no query of this key runs: the query may run without standing in line. */
   isOpenTo(key: string | undefined): boolean {
     return this.size === 0 && (key === undefined || !this.#lanes.has(key));
@@ -55,7 +62,7 @@ export class Line {
   /** The first candidate that `suits` accepts, in the order of service. */
   find(suits: (job: Job) => boolean): Job | undefined {
     if (this.#picks % OLDEST_FIRST_EVERY === OLDEST_FIRST_EVERY - 1) {
-      const oldest = this.#oldest();
+      const { oldest } = this;
       if (oldest !== undefined && suits(oldest)) return oldest;
     }
     return this.#candidates.find(suits);
@@ -127,12 +134,6 @@ export class Line {
     if (at === 0) this.#candidates.shift();
     else if (at > 0) this.#candidates.splice(at, 1);
     return at !== -1;
-  }
-
-  #oldest(): Job | undefined {
-    const first = this.#candidates[0];
-    if (first?.work.priority === this.#candidates.at(-1)?.work.priority) return first;
-    return this.#candidates.reduce((a, b) => (a.seq < b.seq ? a : b));
   }
 }
 

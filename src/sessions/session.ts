@@ -4,7 +4,7 @@
  * turn, dies) ends here as one outcome for the turn and one state for the session.
  */
 import type { Clock } from '../clock.js';
-import type { ContextFile } from '../context/context.js';
+import type { ContextFile } from '../context/index.js';
 import type { Engine, EngineSession, TurnEvent, TurnResult } from '../engines/index.js';
 import { fault, toFault, WarmlineError } from '../errors.js';
 import type { SessionFacts } from './affinity.js';

@@ -1,0 +1,23 @@
+/** What an asker reads when its query cannot be taken or kept. */
+import { fault, type WarmlineError } from '../errors.js';
+import type { Faulted } from './backoff.js';
+
+export function shuttingDown(): WarmlineError {
+  return fault('shutting_down', 'warmline is stopping; ask again in a moment');
+}
+
+export function lineFull(engine: string, waiting: number, retryAfterMs: number): WarmlineError {
+  return fault('busy', `${waiting} queries wait for ${engine}; ask again later`, { retryAfterMs });
+}
+
+/** A missing login and a used-up limit keep their own code: they call for another next step. */
+export function unavailable(engine: string, health: Faulted, nowMs: number): WarmlineError {
+  const { why, untilMs } = health;
+  const ownCode = why.code === 'engine_auth' || why.code === 'engine_limit';
+  const retryAfterMs = Math.ceil(untilMs - nowMs);
+  return fault(
+    ownCode ? why.code : 'engine_unavailable',
+    `${engine} cannot serve: ${why.message}; it is tried again in ${retryAfterMs} ms`,
+    { retryAfterMs, cause: why },
+  );
+}
