@@ -36,24 +36,36 @@ export function parseOwner(text: string): Owner | undefined {
 }
 
 /**
- * True only when the owner provably no longer runs. In doubt (another pid namespace, no `/proc`)
- * the answer is false, and the lease has to run out.
+ * True only when the owner provably no longer runs. In doubt (another pid namespace, a `/proc`
+ * that is absent or hides the processes of others) the answer is false, and the lease has to run out.
  */
 export function isGone(text: string, here: Owner): boolean {
   const owner = parseOwner(text);
   if (!owner || owner.boot === '' || here.boot === '') return false;
   if (owner.boot !== here.boot) return true;
   if (owner.namespace !== here.namespace || owner.start === '') return false;
-  return startTime(owner.pid) !== owner.start;
+  if (isFree(owner.pid)) return true;
+  const start = startTime(owner.pid);
+  return start !== undefined && start !== owner.start;
 }
 
+function isFree(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+/** @returns undefined when it cannot be seen, and an empty text for a zombie: nobody started then */
 function startTime(pid: number): string | undefined {
   const stat = readOr(`/proc/${pid}/stat`, '');
   if (stat === '') return undefined;
   // The second field is the program's name in brackets and may hold spaces and brackets itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0];
-  return state === 'Z' || state === 'X' ? undefined : fields[19];
+  return state === 'Z' || state === 'X' ? '' : fields[19];
 }
 
 function pidNamespace(): string {
