@@ -80,6 +80,7 @@ export interface Reaped {
 }
 
 export interface BusStats {
+  /** Unread rows that have not been looked at yet count as questions. */
   readonly pending: number;
   readonly leased: number;
   /** Waiting for a retry. Part of `pending`. */
@@ -108,6 +109,8 @@ export interface NewQuestion {
   readonly metadata: string | null;
 }
 
+export const DEFAULT_LIFETIME_MS = 3 * 3600_000;
+
 export interface NewConversation {
   readonly roleA: string;
   readonly roleB: string;
@@ -131,7 +134,10 @@ export interface Bus {
   retry(lease: Lease, request: RetryRequest): Promise<Kept>;
   /** Gives the question back, to be claimed again after `delayMs`: the attempt does not count. */
   release(lease: Lease, delayMs?: number): Promise<Kept>;
-  /** Frees questions whose lease ran out or whose owner is gone. */
+  /**
+   * Frees questions whose lease ran out or whose owner is gone. Our own leases end by the monotonic
+   * clock, those of others by the wall clock.
+   */
   reap(): Promise<Reaped>;
   stats(): BusStats;
   /** When the next delayed question may be claimed: milliseconds from now, or undefined. */

@@ -52,6 +52,14 @@ export function parseQuestion(message: unknown, metadata: unknown): ParsedQuesti
     : fromText(message);
 }
 
+/** The question of a row taken in earlier: still owed an answer if its writer changed it since. */
+export function parseTaken(message: unknown, metadata: unknown): ParsedQuestion {
+  const parsed = parseQuestion(message, metadata);
+  return parsed.kind === 'ignored'
+    ? invalid(undefined, 'the message is no longer a question')
+    : parsed;
+}
+
 function fromText(message: string): ParsedQuestion {
   if (message.trim() === '') return invalid(undefined, 'the question is blank');
   return {

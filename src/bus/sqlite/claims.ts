@@ -1,20 +1,32 @@
 /** Claiming: takes in new rows, settles those that are no questions, and leases the next ones. */
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../clock.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
-import { parseQuestion } from '../question.js';
+import { parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Ingest } from './ingest.js';
 import type { Settlements } from './settlements.js';
 import type { Head, Statements } from './statements.js';
 
-/** Rows marked as ignored in one transaction. */
-const IGNORED_PAGE = 200;
-/** Looks for leasable heads in one transaction; what is left over comes with the next claim. */
-const MAX_LOOKS = 20;
+/** A claim takes up nothing further after this time: others wait for the write lock. */
+const BUDGET_MS = 12;
+/** Of which taking in new rows may use this much, so that there is always time to lease. */
+const INGEST_BUDGET_MS = 8;
+/** Rows marked as ignored, and conversations taken up again, in one transaction. */
+const PAGE = 200;
+/** Questions read at once: each may be large. */
+const HEADS_PAGE = 64;
+
+export interface Claimed {
+  readonly leases: Lease[];
+  /** There was more to do than fitted in the time: rows to take in, to ignore or to pass over. */
+  readonly more: boolean;
+}
 
 export interface ClaimsOptions {
   readonly session: string;
   readonly owner: string;
+  readonly clock: Clock;
   readonly ingest: Ingest;
   readonly settlements: Settlements;
   readonly observer: BusObserver;
@@ -25,66 +37,82 @@ export class Claims {
   /** Tokens are unique without a call to the random source for each. */
   readonly #tokenPrefix = randomBytes(12).toString('base64url');
   #tokens = 0;
+  #expired: Head[] = [];
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
   }
 
-  run(sql: Statements, request: ClaimRequest, nowUs: number): Lease[] {
-    const { session, ingest, settlements } = this.#options;
-    const conversations = request.conversations ? JSON.stringify(request.conversations) : undefined;
-    ingest.run(sql, nowUs);
-    settlements.ignore(sql, conversations ?? null, IGNORED_PAGE, nowUs);
-    if (request.includeExpired) sql.reviveAll.run({ session });
+  run(sql: Statements, request: ClaimRequest, nowUs: number): Claimed {
+    const { session, clock, ingest, settlements } = this.#options;
+    const started = clock.monotonicMs();
+    // Stamps may run ahead of a wall clock that was set back; what is due is told by the clock.
+    const wallUs = clock.wallUs();
+    const conversations = request.conversations ? JSON.stringify(request.conversations) : null;
+    const isIngestLate = () => clock.monotonicMs() - started > INGEST_BUDGET_MS;
+    let more = ingest.run(sql, nowUs, isIngestLate);
+    if (settlements.ignore(sql, conversations, PAGE, nowUs) === PAGE) more = true;
+    if (request.includeExpired) {
+      const { changes } = sql.reviveSome.run({ session, conversations, limit: PAGE });
+      if (changes === PAGE) more = true;
+    }
     const leases: Lease[] = [];
     // Heads that turn out not to be leasable leave their place to others: look again until full.
-    for (let look = 0; look < MAX_LOOKS; look += 1) {
-      const limit = request.limit - leases.length;
-      const window = { session, now: naiveUtc(nowUs), nowUs, limit };
+    while (leases.length < request.limit) {
+      const limit = Math.min(HEADS_PAGE, request.limit - leases.length);
+      const window = { session, now: naiveUtc(wallUs), nowUs: wallUs, limit };
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })
         : sql.heads.all(window);
-      const before = leases.length;
-      for (const head of heads) {
-        const lease = this.#take(sql, head, request, nowUs);
-        if (lease) leases.push(lease);
-      }
-      const passedOver = heads.length - (leases.length - before);
-      if (passedOver === 0 || leases.length >= request.limit) break;
+      let moved = 0;
+      for (const head of heads) if (this.#take(sql, head, request, nowUs, leases)) moved += 1;
+      if (moved === 0) break;
+      if (clock.monotonicMs() - started > BUDGET_MS) return { leases, more: true };
     }
-    return leases;
+    return { leases, more };
   }
 
-  #take(sql: Statements, head: Head, request: ClaimRequest, nowUs: number): Lease | undefined {
-    const { settlements, observer } = this.#options;
-    if (head.whole === 0) {
-      settlements.orphan(sql, head, nowUs);
-      return undefined;
+  /** Told only now, and so once: a transaction that is undone runs again. */
+  committed(): void {
+    for (const { conversation, unfinished } of this.#expired) {
+      this.#options.observer.expired?.(conversation, unfinished);
     }
+    this.rolledBack();
+  }
+
+  rolledBack(): void {
+    this.#expired = [];
+  }
+
+  /** @returns whether the lane is in another state now */
+  #take(
+    sql: Statements,
+    head: Head,
+    request: ClaimRequest,
+    nowUs: number,
+    leases: Lease[],
+  ): boolean {
+    if (head.whole === 0) return this.#options.settlements.orphan(sql, head, nowUs);
     if (head.expired === 1 && !request.includeExpired) {
-      sql.expireLane.run(head.lane);
-      observer.expired?.(head.conversation, head.unfinished);
-      return undefined;
+      this.#expired.push(head);
+      return sql.expireLane.run(head.lane).changes === 1;
     }
-    return this.#lease(sql, head, request.leaseMs, nowUs);
+    leases.push(this.#lease(sql, head, request.leaseMs, nowUs));
+    return true;
   }
 
   #lease(sql: Statements, head: Head, leaseMs: number, nowUs: number): Lease {
     this.#tokens += 1;
     const token = `${this.#tokenPrefix}.${this.#tokens}`;
-    sql.lease.run(nowUs, token, this.#options.owner, nowUs + leaseMs * 1000, head.lane);
-    const parsed = parseQuestion(head.message, head.metadata);
+    const untilUs = this.#options.clock.wallUs() + leaseMs * 1000;
+    sql.lease.run(nowUs, token, this.#options.owner, untilUs, head.lane);
     return {
       questionId: head.id,
       conversationId: head.conversation,
       lane: head.lane,
       token,
       attempt: head.attempts + 1,
-      // A row changed by its writer after it was taken in is still owed an answer.
-      question:
-        parsed.kind === 'ignored'
-          ? { kind: 'invalid', queryId: undefined, message: 'the message is no longer a question' }
-          : parsed,
+      question: parseTaken(head.message, head.metadata),
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
     };

@@ -4,8 +4,8 @@ import Database from 'better-sqlite3';
 import { BusError } from '../bus.js';
 import { checkForeignSchema, FOREIGN_SCHEMA, migrate } from './schema.js';
 
-/** Longest wait for the lock while opening, in milliseconds; afterwards the writer waits itself. */
-const OPEN_BUSY_MS = 10_000;
+/** Afterwards the writer waits itself, without blocking the event loop. */
+const DEFAULT_LOCK_WAIT_MS = 10_000;
 
 /**
  * Two processes that checkpoint the same WAL file can lose committed transactions in SQLite
@@ -24,6 +24,8 @@ export function hasWalResetFix(version: string): boolean {
 export interface OpenBusOptions {
   /** Makes an empty bus when the file does not exist. */
   readonly create?: boolean;
+  /** Longest wait for another program's lock while opening, in milliseconds. */
+  readonly lockWaitMs?: number;
 }
 
 /** @throws BusError saying what is wrong with the file and what to do */
@@ -31,7 +33,7 @@ export function openBusFile(file: string, options: OpenBusOptions = {}): Databas
   let db: Database.Database | undefined;
   try {
     if (!options.create) requireFile(file);
-    db = new Database(file, { timeout: OPEN_BUSY_MS });
+    db = new Database(file, { timeout: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS });
     gateVersion(db);
     if (options.create) createBus(db);
     prepare(db);

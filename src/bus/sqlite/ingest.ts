@@ -6,8 +6,6 @@ import { parseQuestion } from '../question.js';
 import type { NewRow, Statements } from './statements.js';
 
 const PAGE_ROWS = 1000;
-/** Leaves time for the claim in the same transaction; the rest comes with the next claim. */
-const BUDGET_MS = 8;
 /** Rows that are not ours move the stored watermark only now and then, to keep an idle bus unwritten. */
 const SAVE_EVERY_ROWS = 1000;
 
@@ -27,34 +25,43 @@ export class Ingest {
    * unread question: a million old rows are passed over by one read.
    */
   start(sql: Statements): void {
-    const stored = sql.storedCursor.get({ session: this.#session })?.last_id;
-    this.#saved = stored ?? 0;
-    if (stored !== undefined) {
-      this.#seen = Math.max(this.#seen, stored);
-      return;
-    }
-    const first = sql.firstUnread.get({ session: this.#session })?.id;
-    this.#seen = first ? first - 1 : (sql.lastMessage.get({})?.id ?? 0);
+    this.#seen = this.#stored(sql);
+    this.#saved = this.#seen;
+    this.hasNew(sql);
   }
 
-  /** Whether rows for us have come since; needs no lock. */
+  /** Whether rows for us have come since; needs no lock, and passes over each other row once. */
   hasNew(sql: Statements): boolean {
-    return sql.anyUnread.get({ session: this.#session, after: this.#seen }) !== undefined;
+    // Asked for first: what is committed between the reads lies above it.
+    const last = sql.lastMessage.get({})?.id ?? 0;
+    if (last <= this.#seen) return false;
+    this.#seen = Math.max(this.#seen, this.#stored(sql));
+    const next = sql.nextUnread.get({ session: this.#session, after: this.#seen })?.id;
+    this.#seen = next === undefined ? last : next - 1;
+    return next !== undefined;
   }
 
-  /** @returns whether there is more than fitted in the time */
-  run(sql: Statements, nowUs: number): boolean {
-    const started = performance.now();
-    const stored = sql.storedCursor.get({ session: this.#session })?.last_id ?? 0;
-    const before = Math.max(this.#seen, stored);
-    let cursor = before;
+  /** Unread rows for us that have not been taken in yet. */
+  newRows(sql: Statements): { rows: number; day: number | null } {
+    const after = Math.max(this.#seen, this.#stored(sql));
+    return sql.newRows.get({ session: this.#session, after }) ?? { rows: 0, day: null };
+  }
+
+  /**
+   * @param isLate asked after each row, for a row may be of any size
+   * @returns whether there is more than fitted in the time
+   */
+  run(sql: Statements, nowUs: number, isLate: () => boolean): boolean {
+    const stored = this.#stored(sql);
+    let cursor = Math.max(this.#seen, stored);
     let taken = 0;
     let more = true;
-    while (more && performance.now() - started < BUDGET_MS) {
-      const rows = sql.page.all({ after: cursor, limit: PAGE_ROWS });
-      taken += this.#takePage(sql, rows, nowUs);
-      cursor = rows.at(-1)?.id ?? cursor;
-      more = rows.length === PAGE_ROWS;
+    while (more && !isLate()) {
+      const page = this.#read(sql, cursor, isLate);
+      this.#store(sql, page.entries, nowUs);
+      taken += page.entries.length;
+      cursor = page.cursor;
+      more = page.more;
     }
     if (taken > 0 || cursor - Math.max(this.#saved, stored) >= SAVE_EVERY_ROWS) {
       sql.saveCursor.run({ session: this.#session, lastId: cursor });
@@ -76,15 +83,31 @@ export class Ingest {
     this.#pendingSaved = undefined;
   }
 
-  /** @returns how many of the rows were for us */
-  #takePage(sql: Statements, rows: readonly NewRow[], nowUs: number): number {
+  /** Where this or another process of our side has got to. */
+  #stored(sql: Statements): number {
+    return sql.storedCursor.get({ session: this.#session })?.last_id ?? 0;
+  }
+
+  #read(sql: Statements, after: number, isLate: () => boolean): Page {
+    const entries: Entry[] = [];
+    let cursor = after;
+    let rows = 0;
+    let late = false;
+    for (const row of sql.page.iterate({ session: this.#session, after, limit: PAGE_ROWS })) {
+      const entry = sort(row);
+      if (entry) entries.push(entry);
+      cursor = row.id;
+      rows += 1;
+      late = isLate();
+      if (late) break;
+    }
+    return { entries, cursor, more: late || rows === PAGE_ROWS };
+  }
+
+  #store(sql: Statements, entries: readonly Entry[], nowUs: number): void {
     const session = this.#session;
     const chains = new Map<string, Entry[]>();
-    let taken = 0;
-    for (const row of rows) {
-      const entry = this.#sort(row);
-      if (!entry) continue;
-      taken += 1;
+    for (const entry of entries) {
       const { id, conversation } = entry;
       if (entry.priority === 'ignored') {
         sql.addIgnorable.run({ id, session, conversation, nowUs });
@@ -95,20 +118,9 @@ export class Ingest {
       else chains.set(conversation, [entry]);
     }
     for (const [conversation, chain] of chains) this.#extendLane(sql, conversation, chain, nowUs);
-    return taken;
   }
 
-  #sort(row: NewRow): Entry | undefined {
-    if (row.to_session !== this.#session || row.unread === 0) return undefined;
-    // Without a conversation nobody can be answered, and no lane can hold it.
-    if (typeof row.conversation_id !== 'string') return undefined;
-    const parsed = parseQuestion(row.message, row.metadata);
-    const priority =
-      parsed.kind === 'ignored' ? 'ignored' : parsed.kind === 'question' ? parsed.priority : 0;
-    return { id: row.id, conversation: row.conversation_id, priority };
-  }
-
-  #extendLane(sql: Statements, conversation: string, chain: Entry[], nowUs: number): void {
+  #extendLane(sql: Statements, conversation: string, chain: readonly Entry[], nowUs: number): void {
     const [head] = chain;
     const tail = chain.at(-1);
     if (!head || !tail) return;
@@ -127,4 +139,20 @@ interface Entry {
   readonly id: number;
   readonly conversation: string;
   readonly priority: number | 'ignored';
+}
+
+interface Page {
+  readonly entries: readonly Entry[];
+  /** Everything up to here has been looked at. */
+  readonly cursor: number;
+  readonly more: boolean;
+}
+
+function sort(row: NewRow): Entry | undefined {
+  // Without a conversation nobody can be answered, and no lane can hold it.
+  if (!row.ours || typeof row.conversation_id !== 'string') return undefined;
+  const parsed = parseQuestion(row.message, row.metadata);
+  const priority =
+    parsed.kind === 'ignored' ? 'ignored' : parsed.kind === 'question' ? parsed.priority : 0;
+  return { id: row.id, conversation: row.conversation_id, priority };
 }

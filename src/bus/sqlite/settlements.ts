@@ -1,6 +1,6 @@
 /** Terminal writes and hand-backs, each inside a transaction of the writer and fenced by its lease. */
 
-import { answerMessage, answerMetadata } from '../answer.js';
+import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
 import type { Head, Statements } from './statements.js';
@@ -56,19 +56,25 @@ export class Settlements {
   }
 
   /** A question that vanished, with its conversation or alone, before it was leased. */
-  orphan(sql: Statements, head: Head, nowUs: number): void {
-    if (!this.#leaveLane(sql, head.lane, head.id, null, nowUs)) return;
+  orphan(sql: Statements, head: Head, nowUs: number): boolean {
+    if (!this.#leaveLane(sql, head.lane, head.id, null, nowUs)) return false;
     this.#finishUnanswered(sql, head, 'orphaned', head.attempts, nowUs);
+    return true;
   }
 
-  /** Marks rows that are no questions as read and keeps them in our audit. */
-  ignore(sql: Statements, conversations: string | null, limit: number, nowUs: number): void {
+  /**
+   * Marks rows that are no questions as read and keeps them in our audit.
+   * @returns how many there were, at most `limit`
+   */
+  ignore(sql: Statements, conversations: string | null, limit: number, nowUs: number): number {
     const session = this.#session;
-    for (const row of sql.ignorable.all({ session, conversations, limit })) {
+    const rows = sql.ignorable.all({ session, conversations, limit });
+    for (const row of rows) {
       sql.dropIgnorable.run({ id: row.id });
       this.#read.push(row.id);
       this.#finishUnanswered(sql, row, 'ignored', 0, nowUs);
     }
+    return rows.length;
   }
 
   giveBack(
@@ -132,9 +138,4 @@ export class Settlements {
     this.#finished = [];
     this.#read = [];
   }
-}
-
-function outcomeOf(answer: Answer): 'complete' | 'failed' | 'dead' {
-  if (!answer.error) return 'complete';
-  return answer.error.dead ? 'dead' : 'failed';
 }

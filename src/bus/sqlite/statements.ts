@@ -9,6 +9,13 @@ import type { Database } from 'better-sqlite3';
 /** True while the conversation's time has not run out; an unreadable time never runs out. */
 const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
 
+/** A row for our side that nobody has read yet. */
+const OURS = `to_session = :session AND coalesce(read, 0) = 0`;
+
+/** Only the conversations of a JSON list, or all of them. */
+const AMONG = (column: string) =>
+  `(:conversations IS NULL OR ${column} IN (SELECT value FROM json_each(:conversations)))`;
+
 export function prepareStatements(db: Database) {
   const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
   const hot = <P extends unknown[], R = never>(sql: string) =>
@@ -22,17 +29,19 @@ export function prepareStatements(db: Database) {
       `INSERT INTO warmline_cursor VALUES (:session, :lastId)
        ON CONFLICT (session) DO UPDATE SET last_id = max(last_id, excluded.last_id)`,
     ),
-    firstUnread: one<{ session: string }, { id: number | null }>(
-      `SELECT min(id) AS id FROM messages WHERE to_session = :session AND coalesce(read, 0) = 0`,
-    ),
     lastMessage: one<object, { id: number | null }>(`SELECT max(id) AS id FROM messages`),
-    anyUnread: one<{ session: string; after: number }, unknown>(
-      `SELECT 1 FROM messages
-       WHERE id > :after AND to_session = :session AND coalesce(read, 0) = 0 LIMIT 1`,
+    nextUnread: one<{ session: string; after: number }, { id: number }>(
+      `SELECT id FROM messages
+       WHERE id > :after AND ${OURS} ORDER BY id LIMIT 1`,
     ),
-    page: one<{ after: number; limit: number }, NewRow>(
-      `SELECT id, conversation_id, to_session, message, metadata,
-              coalesce(read, 0) = 0 AS unread
+    /** How many there are, and since when the first one waits. */
+    newRows: one<{ session: string; after: number }, { rows: number; day: number | null }>(
+      `SELECT count(*) AS rows, min(id), julianday(timestamp) AS day FROM messages
+       WHERE id > :after AND ${OURS}`,
+    ),
+    page: one<{ session: string; after: number; limit: number }, NewRow>(
+      `SELECT id, conversation_id, CASE WHEN ${OURS} THEN message END AS message, metadata,
+              ${OURS} AS ours
        FROM messages WHERE id > :after ORDER BY id LIMIT :limit`,
     ),
     addWork: hot<[id: number, nextId: number | null, priority: number, nowUs: number]>(
@@ -64,12 +73,14 @@ export function prepareStatements(db: Database) {
     ),
 
     // Claiming.
-    anyReady: one<{ session: string; nowUs: number }, unknown>(
+    anyReady: one<{ session: string; nowUs: number; conversations: string | null }, unknown>(
       `SELECT 1 FROM warmline_lanes
-       WHERE session = :session AND state = 'ready' AND ready_at_us <= :nowUs LIMIT 1`,
+       WHERE session = :session AND state = 'ready' AND ready_at_us <= :nowUs
+         AND ${AMONG('conversation_id')} LIMIT 1`,
     ),
-    anyExpired: one<{ session: string }, unknown>(
-      `SELECT 1 FROM warmline_lanes WHERE session = :session AND state = 'expired' LIMIT 1`,
+    anyExpired: one<{ session: string; conversations: string | null }, unknown>(
+      `SELECT 1 FROM warmline_lanes
+       WHERE session = :session AND state = 'expired' AND ${AMONG('conversation_id')} LIMIT 1`,
     ),
     heads: one<HeadsParams, Head>(heads('')),
     headsOf: one<HeadsParams & { conversations: string }, Head>(
@@ -88,6 +99,13 @@ export function prepareStatements(db: Database) {
     // Settling. Each is fenced by the token of the lease: a stale one changes no row.
     renew: hot<[untilUs: number, lane: number, token: string]>(
       `UPDATE warmline_lanes SET lease_until_us = ? WHERE lane_id = ? AND lease_token = ?`,
+    ),
+    /** Fenced by the end of the lease as well: its owner may renew it while we look. */
+    reap: hot<[lane: number, token: string, untilUs: number]>(
+      `UPDATE warmline_lanes
+       SET state = 'ready', lease_token = NULL, lease_owner = NULL, lease_until_us = NULL,
+           ready_at_us = 0
+       WHERE lane_id = ? AND lease_token = ? AND lease_until_us = ?`,
     ),
     unlease: hot<
       [giveBack: 0 | 1, readyAtUs: number, error: string | null, lane: number, token: string]
@@ -150,9 +168,7 @@ export function prepareStatements(db: Database) {
     ignorable: one<{ session: string; conversations: string | null; limit: number }, Ignorable>(
       `SELECT question_id AS id, conversation_id AS conversation, seen_at_us AS seenAtUs
        FROM warmline_ignorable
-       WHERE session = :session
-         AND (:conversations IS NULL
-              OR conversation_id IN (SELECT value FROM json_each(:conversations)))
+       WHERE session = :session AND ${AMONG('conversation_id')}
        ORDER BY question_id LIMIT :limit`,
     ),
     dropIgnorable: one<{ id: number }, never>(
@@ -165,16 +181,19 @@ export function prepareStatements(db: Database) {
               lease_until_us AS untilUs
        FROM warmline_lanes WHERE session = :session AND state = 'leased'`,
     ),
-    revivable: one<{ session: string; now: string }, { lane: number }>(
+    revivable: one<{ session: string; now: string; limit: number }, { lane: number }>(
       `SELECT l.lane_id AS lane FROM warmline_lanes l
        LEFT JOIN conversations c ON c.id = l.conversation_id
-       WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED}`,
+       WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED} LIMIT :limit`,
     ),
     revive: hot<[lane: number]>(
       `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id = ? AND state = 'expired'`,
     ),
-    reviveAll: one<{ session: string }, never>(
-      `UPDATE warmline_lanes SET state = 'ready' WHERE session = :session AND state = 'expired'`,
+    reviveSome: one<{ session: string; conversations: string | null; limit: number }, never>(
+      `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id IN
+         (SELECT lane_id FROM warmline_lanes
+          WHERE session = :session AND state = 'expired' AND ${AMONG('conversation_id')}
+          LIMIT :limit)`,
     ),
 
     // Looking.
@@ -185,7 +204,9 @@ export function prepareStatements(db: Database) {
     ),
     oldest: one<{ session: string }, { day: number | null }>(
       `SELECT min(julianday(m.timestamp)) AS day
-       FROM warmline_lanes l JOIN messages m ON m.id = l.head_id
+       FROM warmline_lanes l
+       JOIN warmline_work w ON w.question_id = l.head_id
+       JOIN messages m ON m.id = CASE l.state WHEN 'leased' THEN w.next_id ELSE l.head_id END
        WHERE l.session = :session AND l.state != 'expired'`,
     ),
     nextReady: one<{ session: string; nowUs: number }, { at: number | null }>(
@@ -194,10 +215,7 @@ export function prepareStatements(db: Database) {
     ),
     unfinishedIn: one<{ session: string; conversations: string | null }, unknown>(
       `SELECT 1 FROM warmline_lanes
-       WHERE session = :session AND state != 'expired'
-         AND (:conversations IS NULL
-              OR conversation_id IN (SELECT value FROM json_each(:conversations)))
-       LIMIT 1`,
+       WHERE session = :session AND state != 'expired' AND ${AMONG('conversation_id')} LIMIT 1`,
     ),
     counters: one<{ session: string }, { name: string; value: number }>(
       `SELECT name, value FROM warmline_counters WHERE session = :session`,
@@ -229,8 +247,7 @@ export function prepareStatements(db: Database) {
                    THEN 'working' ELSE 'waiting' END,
               :now
        FROM conversations c
-       WHERE c.id > :after AND ${NOT_EXPIRED}
-         AND (:conversations IS NULL OR c.id IN (SELECT value FROM json_each(:conversations)))
+       WHERE c.id > :after AND ${NOT_EXPIRED} AND ${AMONG('c.id')}
        ORDER BY c.id LIMIT :limit
        ON CONFLICT (conversation_id, session_id)
          DO UPDATE SET status = excluded.status, last_heartbeat = excluded.last_heartbeat
@@ -297,10 +314,10 @@ interface HeadsParams {
 export interface NewRow {
   readonly id: number;
   readonly conversation_id: unknown;
-  readonly to_session: unknown;
   readonly message: unknown;
   readonly metadata: unknown;
-  readonly unread: 0 | 1;
+  /** Addressed to our side and unread. */
+  readonly ours: 0 | 1 | null;
 }
 
 export interface Head {
@@ -320,6 +337,7 @@ export interface Head {
 interface Named<P, R> {
   get(values: P): R | undefined;
   all(values: P): R[];
+  iterate(values: P): IterableIterator<R>;
   run(values: P): Ran;
 }
 

@@ -1,7 +1,5 @@
 /** The bus on SQLite: one connection, one writer, our tables beside the foreign ones. */
 import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
-import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
 import type {
@@ -19,20 +17,24 @@ import type {
   Side,
   StoredAnswer,
 } from '../bus.js';
-import { BusError } from '../bus.js';
+import { BusError, DEFAULT_LIFETIME_MS } from '../bus.js';
+import { OwnLeases } from '../own-leases.js';
 import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
 import { monotoneStamps, naiveUtc } from '../stamp.js';
+import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
-import { type OpenBusOptions, openBusFile, toBusError } from './connection.js';
+import { type OpenBusOptions, toBusError } from './connection.js';
 import { Ingest } from './ingest.js';
 import { Settlements } from './settlements.js';
-import { prepareStatements, type Statements } from './statements.js';
+import type { Statements } from './statements.js';
+import { readStats } from './stats.js';
 import { Wake } from './wake.js';
 import { Writer } from './writer.js';
 
-const DEFAULT_LIFETIME_MS = 3 * 3600_000;
 /** Conversations whose heartbeat is written in one transaction. */
 const HEARTBEAT_PAGE = 500;
+/** Conversations taken up again by one pass of the reaper. */
+const REVIVE_PAGE = 1000;
 
 export interface SqliteBusOptions extends OpenBusOptions {
   readonly file: string;
@@ -60,10 +62,10 @@ export class SqliteBus implements Bus {
   readonly #ingest: Ingest;
   readonly #claims: Claims;
   readonly #settlements: Settlements;
-  #db: Database;
-  #sql: Statements;
-  #files: string;
+  readonly #bus: BusFile;
+  readonly #mine: OwnLeases;
   #wake: Wake | undefined;
+  #closed = false;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: SqliteBusOptions) {
@@ -73,129 +75,98 @@ export class SqliteBus implements Bus {
     this.#observer = options.observer ?? {};
     this.#clock = options.clock ?? systemClock;
     this.#stamp = monotoneStamps(this.#clock);
-    this.#db = openBusFile(options.file, options);
-    this.#sql = this.#prepare();
-    this.#files = this.#inodes();
+    this.#mine = new OwnLeases(this.#clock);
+    this.#bus = new BusFile(options.file, options, () => this.#reopened());
     this.#ingest = new Ingest(this.session);
-    this.#ingest.start(this.#sql);
+    this.#ingest.start(this.#bus.sql);
     this.#settlements = new Settlements(this.session);
     this.#claims = new Claims({
       session: this.session,
       owner: formatOwner(this.#owner),
+      clock: this.#clock,
       ingest: this.#ingest,
       settlements: this.#settlements,
       observer: this.#observer,
     });
-    this.#writer = new Writer({
-      file: options.file,
-      db: () => this.#db,
-      beforeCommit: () => this.#settlements.beforeCommit(this.#sql),
-      afterCommit: () => {
-        this.#settlements.forget();
-        this.#ingest.committed();
-      },
-      afterRollback: () => {
-        this.#settlements.forget();
-        this.#ingest.rolledBack();
-      },
-      reopen: () => this.#reopen(),
-      onTrouble: (error, waitedMs) => this.#observer.trouble?.(error, waitedMs),
-      onRecovered: (waitedMs) => this.#observer.recovered?.(waitedMs),
-    });
+    this.#writer = this.#createWriter();
   }
 
   async claim(request: ClaimRequest): Promise<Lease[]> {
-    let leases: Lease[] = [];
     // A long run of rows that are no questions takes several transactions to get past.
-    while (leases.length === 0 && request.limit > 0 && this.#mayClaim(request)) {
-      leases = await this.#writer.submit('claim', () =>
-        this.#claims.run(this.#sql, request, this.#stamp()),
+    while (request.limit > 0 && this.#read((sql) => this.#mayClaim(sql, request))) {
+      const { leases, more } = await this.#writer.submit('claim', () =>
+        this.#claims.run(this.#bus.sql, request, this.#stamp()),
       );
-      if (!this.#hasUnsorted(request)) break;
+      for (const lease of leases) this.#mine.extend(lease.token, request.leaseMs);
+      if (leases.length > 0 || !more) return leases;
     }
-    return leases;
+    return [];
   }
 
   renew(lease: Lease, leaseMs: number): Promise<Kept> {
-    return this.#settle(() => {
-      const untilUs = this.#stamp() + leaseMs * 1000;
-      const { changes } = this.#sql.renew.run(untilUs, lease.lane, lease.token);
+    return this.#settle((sql) => {
+      const untilUs = this.#clock.wallUs() + leaseMs * 1000;
+      const { changes } = sql.renew.run(untilUs, lease.lane, lease.token);
+      if (changes === 1) this.#mine.extend(lease.token, leaseMs);
       return this.#settlements.fenced(changes);
     });
   }
 
   complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
-    return this.#settle(() => this.#settlements.complete(this.#sql, lease, answer, this.#stamp()));
+    return this.#letGo(lease, (sql) =>
+      this.#settlements.complete(sql, lease, answer, this.#stamp()),
+    );
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {
     const readyAtUs = this.#clock.wallUs() + request.delayMs * 1000;
     const error = `${request.code}: ${request.message}`;
-    return this.#settle(() =>
-      this.#settlements.giveBack(this.#sql, lease, { readyAtUs, giveBack: 0, error }),
+    return this.#letGo(lease, (sql) =>
+      this.#settlements.giveBack(sql, lease, { readyAtUs, giveBack: 0, error }),
     );
   }
 
   release(lease: Lease, delayMs = 0): Promise<Kept> {
     const readyAtUs = delayMs === 0 ? 0 : this.#clock.wallUs() + delayMs * 1000;
-    return this.#settle(() =>
-      this.#settlements.giveBack(this.#sql, lease, { readyAtUs, giveBack: 1, error: null }),
+    return this.#letGo(lease, (sql) =>
+      this.#settlements.giveBack(sql, lease, { readyAtUs, giveBack: 1, error: null }),
     );
   }
 
   async reap(): Promise<Reaped> {
-    const plan = this.#reapPlan();
+    const plan = this.#read((sql) => this.#reapPlan(sql));
     if (plan.overdue.length === 0 && plan.revivable.length === 0) return { expired: 0, gone: 0 };
-    return this.#settle(() => {
-      for (const { lane } of plan.revivable) this.#sql.revive.run(lane);
+    return this.#settle((sql) => {
+      for (const { lane } of plan.revivable) sql.revive.run(lane);
       const reaped = { expired: 0, gone: 0 };
-      for (const { lane, token, gone } of plan.overdue) {
-        // Fenced like any other write: a lease settled meanwhile is left alone.
-        const { changes } = this.#sql.unlease.run(0, 0, null, lane, token);
+      for (const { lane, token, untilUs, gone } of plan.overdue) {
+        // Fenced like any other write: a lease settled or renewed meanwhile is left alone.
+        const { changes } = sql.reap.run(lane, token, untilUs);
         reaped[gone ? 'gone' : 'expired'] += changes;
+        if (changes === 1) this.#mine.forget(token);
       }
       return reaped;
     });
   }
 
   stats(): BusStats {
-    const { session } = this;
     const nowUs = this.#clock.wallUs();
-    const lanes = this.#sql.laneCounts.all({ session, nowUs });
-    const sum = (pick: (lane: (typeof lanes)[number]) => number) =>
-      lanes.reduce((total, lane) => total + pick(lane), 0);
-    const leased = sum((lane) => (lane.state === 'leased' ? lane.lanes : 0));
-    const counted = new Map(
-      this.#sql.counters.all({ session }).map(({ name, value }) => [name, value]),
-    );
-    const day = this.#sql.oldest.get({ session })?.day;
-    return {
-      pending: sum((lane) => lane.unfinished) - leased,
-      leased,
-      delayed: sum((lane) => (lane.state === 'ready' ? lane.delayed : 0)),
-      expired: sum((lane) => (lane.state === 'expired' ? lane.unfinished : 0)),
-      complete: counted.get('complete') ?? 0,
-      failed: counted.get('failed') ?? 0,
-      dead: counted.get('dead') ?? 0,
-      ignored: counted.get('ignored') ?? 0,
-      orphaned: counted.get('orphaned') ?? 0,
-      stale: counted.get('stale') ?? 0,
-      oldestPendingMs: day == null ? 0 : Math.max(0, nowUs / 1000 - julianToMs(day)),
-    };
+    return this.#read((sql) => readStats(sql, this.session, this.#ingest.newRows(sql), nowUs));
   }
 
   nextReadyMs(): number | undefined {
     const nowUs = this.#clock.wallUs();
-    const at = this.#sql.nextReady.get({ session: this.session, nowUs })?.at;
+    const at = this.#read((sql) => sql.nextReady.get({ session: this.session, nowUs }))?.at;
     return at == null ? undefined : Math.max(0, (at - nowUs) / 1000);
   }
 
   hasWork(request: Pick<ClaimRequest, 'conversations' | 'includeExpired'>): boolean {
     const { session } = this;
     const conversations = listOf(request);
-    return (
-      this.#sql.unfinishedIn.get({ session, conversations }) !== undefined ||
-      this.#hasUnsorted(request)
+    return this.#read(
+      (sql) =>
+        sql.unfinishedIn.get({ session, conversations }) !== undefined ||
+        this.#hasUnsorted(sql, request),
     );
   }
 
@@ -204,8 +175,8 @@ export class SqliteBus implements Bus {
     const list = listOf({ conversations });
     let after = '';
     for (;;) {
-      const page = await this.#settle(() =>
-        this.#sql.heartbeats.all({
+      const page = await this.#settle((sql) =>
+        sql.heartbeats.all({
           session: this.session,
           now: naiveUtc(this.#stamp()),
           after,
@@ -222,10 +193,10 @@ export class SqliteBus implements Bus {
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     this.#wake ??= new Wake({
-      file: this.file,
+      file: this.#bus.realPath,
       version: () => this.#dataVersion(),
       changed: () => this.#tellListeners(),
-      tick: () => this.#checkFiles(),
+      check: () => this.#checkFile(),
     });
     return () => {
       this.#listeners.delete(listener);
@@ -238,8 +209,8 @@ export class SqliteBus implements Bus {
   async createConversation(conversation: NewConversation): Promise<string> {
     const id = `conv_${randomBytes(8).toString('hex')}`;
     const nowUs = this.#stamp();
-    await this.#settle(() =>
-      this.#sql.insertConversation.run({
+    await this.#settle((sql) =>
+      sql.insertConversation.run({
         id,
         roleA: conversation.roleA,
         roleB: conversation.roleB,
@@ -255,9 +226,9 @@ export class SqliteBus implements Bus {
   async put(question: NewQuestion): Promise<number> {
     const { conversationId: conversation, from, message, metadata } = question;
     const to = from === 'a' ? 'b' : 'a';
-    const inserted = await this.#settle(() => {
+    const inserted = await this.#settle((sql) => {
       const now = naiveUtc(this.#stamp());
-      return this.#sql.insertQuestion.run({ conversation, from, to, message, metadata, now });
+      return sql.insertQuestion.run({ conversation, from, to, message, metadata, now });
     });
     if (inserted.changes === 0) {
       throw new BusError('bus_missing', `there is no conversation ${conversation} on this bus`);
@@ -266,41 +237,85 @@ export class SqliteBus implements Bus {
   }
 
   answerTo(questionId: number): StoredAnswer | undefined {
-    return this.#sql.answerTo.get({ id: questionId });
+    return this.#read((sql) => sql.answerTo.get({ id: questionId }));
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#wake?.close();
     this.#listeners.clear();
     this.#writer.close();
-    this.#db.close();
+    this.#bus.close();
   }
 
-  #settle<T>(run: () => T): Promise<T> {
-    return this.#writer.submit('settle', run);
+  #createWriter(): Writer {
+    return new Writer({
+      file: this.file,
+      clock: this.#clock,
+      db: () => this.#bus.db,
+      ensureCurrent: () => this.#bus.ensureCurrent(),
+      beforeCommit: () => this.#settlements.beforeCommit(this.#bus.sql),
+      afterCommit: () => {
+        this.#settlements.forget();
+        this.#ingest.committed();
+        this.#claims.committed();
+      },
+      afterRollback: () => {
+        this.#settlements.forget();
+        this.#ingest.rolledBack();
+        this.#claims.rolledBack();
+      },
+      reopen: () => this.#bus.reopen(),
+      onTrouble: (error, waitedMs) => this.#observer.trouble?.(error, waitedMs),
+      onRecovered: (waitedMs) => this.#observer.recovered?.(waitedMs),
+    });
+  }
+
+  #settle<T>(run: (sql: Statements) => T): Promise<T> {
+    return this.#writer.submit('settle', () => run(this.#bus.sql));
+  }
+
+  /** Whatever comes of it, the caller is done with this lease. */
+  #letGo<T>(lease: Lease, run: (sql: Statements) => T): Promise<T> {
+    this.#mine.forget(lease.token);
+    return this.#settle(run);
+  }
+
+  #read<T>(look: (sql: Statements) => T): T {
+    try {
+      return look(this.#bus.sql);
+    } catch (error) {
+      if (this.#closed) throw new BusError('bus_closed', 'the bus is closed');
+      throw toBusError(error, this.file);
+    }
   }
 
   /** Looks without a lock, so that an idle bus is never written to. */
-  #mayClaim(request: ClaimRequest): boolean {
+  #mayClaim(sql: Statements, request: ClaimRequest): boolean {
+    const { session } = this;
     const nowUs = this.#clock.wallUs();
     return (
-      this.#sql.anyReady.get({ session: this.session, nowUs }) !== undefined ||
-      this.#hasUnsorted(request)
+      sql.anyReady.get({ session, nowUs, conversations: listOf(request) }) !== undefined ||
+      this.#hasUnsorted(sql, request)
     );
   }
 
   /** Whether a claim has more to do than to lease: rows to take in, to ignore or to revive. */
-  #hasUnsorted(request: Pick<ClaimRequest, 'conversations' | 'includeExpired'>): boolean {
+  #hasUnsorted(
+    sql: Statements,
+    request: Pick<ClaimRequest, 'conversations' | 'includeExpired'>,
+  ): boolean {
     const { session } = this;
+    const conversations = listOf(request);
     return (
-      this.#ingest.hasNew(this.#sql) ||
-      this.#sql.ignorable.get({ session, conversations: listOf(request), limit: 1 }) !==
-        undefined ||
-      (request.includeExpired === true && this.#sql.anyExpired.get({ session }) !== undefined)
+      this.#ingest.hasNew(sql) ||
+      sql.ignorable.get({ session, conversations, limit: 1 }) !== undefined ||
+      (request.includeExpired === true &&
+        sql.anyExpired.get({ session, conversations }) !== undefined)
     );
   }
 
-  #reapPlan() {
+  #reapPlan(sql: Statements) {
     const { session } = this;
     const nowUs = this.#clock.wallUs();
     const here = this.#owner;
@@ -311,26 +326,19 @@ export class SqliteBus implements Bus {
       return known;
     };
     return {
-      overdue: this.#sql.leases
+      overdue: sql.leases
         .all({ session })
         .map((lease) => ({ ...lease, gone: isOwnerGone(lease.owner) }))
-        .filter((lease) => lease.gone || lease.untilUs <= nowUs),
-      revivable: this.#sql.revivable.all({ session, now: naiveUtc(nowUs) }),
+        .filter(
+          (lease) => lease.gone || (this.#mine.isOver(lease.token) ?? lease.untilUs <= nowUs),
+        ),
+      revivable: sql.revivable.all({ session, now: naiveUtc(nowUs), limit: REVIVE_PAGE }),
     };
-  }
-
-  #prepare(): Statements {
-    try {
-      return prepareStatements(this.#db);
-    } catch (error) {
-      this.#db.close();
-      throw toBusError(error, this.file);
-    }
   }
 
   #dataVersion(): number {
     try {
-      return this.#db.pragma('data_version', { simple: true }) as number;
+      return this.#bus.db.pragma('data_version', { simple: true }) as number;
     } catch {
       return -1;
     }
@@ -340,46 +348,23 @@ export class SqliteBus implements Bus {
     for (const listener of this.#listeners) listener();
   }
 
-  /**
-   * Somebody deleted the WAL file or put another file in place of the bus: what we would write now
-   * would go to a file nobody else can see. A deleted WAL is first folded into the bus, so that
-   * what was committed to it is kept.
-   */
-  #checkFiles(): void {
-    const files = this.#inodes();
-    if (files === this.#files) return;
-    const [bus] = files.split('/');
-    const [known] = this.#files.split('/');
+  #checkFile(): void {
     try {
-      if (bus === known) this.#db.pragma('wal_checkpoint(TRUNCATE)');
-    } catch {
-      // Another program holds the lock; what it can see is what counts from here on.
+      this.#bus.ensureCurrent();
+    } catch (error) {
+      this.#writer.report(error);
     }
-    this.#writer.reopen();
+  }
+
+  /** Another connection, perhaps to another file: nothing known about the first one holds. */
+  #reopened(): void {
+    this.#ingest.start(this.#bus.sql);
+    this.#writer.renewed();
     this.#tellListeners();
-  }
-
-  #inodes(): string {
-    const inode = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
-    return `${inode(this.file)}/${inode(`${this.file}-wal`)}`;
-  }
-
-  #reopen(): void {
-    const db = openBusFile(this.file);
-    this.#db.close();
-    this.#db = db;
-    this.#sql = prepareStatements(db);
-    this.#ingest.start(this.#sql);
-    this.#files = this.#inodes();
   }
 }
 
 /** A list as SQL takes it: JSON for `json_each`, or null for all. */
 function listOf(request: { conversations?: readonly string[] | undefined }): string | null {
   return request.conversations ? JSON.stringify(request.conversations) : null;
-}
-
-/** Milliseconds since the epoch; a Julian day is exact to about a tenth of a millisecond here. */
-function julianToMs(day: number): number {
-  return (day - 2440587.5) * 86_400_000;
 }

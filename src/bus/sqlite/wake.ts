@@ -18,13 +18,14 @@ export interface WakeOptions {
   /** A number that changes with each commit of another connection (`PRAGMA data_version`). */
   readonly version: () => number;
   readonly changed: () => void;
-  /** Called with each slow look, before it. */
-  readonly tick: () => void;
+  /** Makes sure that the watched files are those in use; called when one came or went, and slowly. */
+  readonly check: () => void;
 }
 
 export class Wake {
   readonly #options: WakeOptions;
   readonly #wal: string;
+  readonly #files: readonly string[];
   readonly #slow: NodeJS.Timeout;
   #watcher: FSWatcher | undefined;
   #series: NodeJS.Timeout | undefined;
@@ -33,7 +34,9 @@ export class Wake {
 
   constructor(options: WakeOptions) {
     this.#options = options;
-    this.#wal = `${basename(options.file)}-wal`;
+    const name = basename(options.file);
+    this.#wal = `${name}-wal`;
+    this.#files = [name, this.#wal, `${name}-shm`];
     this.#version = options.version();
     this.#slow = setInterval(() => this.#slowLook(), SLOW_LOOK_MS);
     this.#watch();
@@ -48,7 +51,11 @@ export class Wake {
   /** Without a watch (no inotify left, say) the slow look still finds every row. */
   #watch(): void {
     try {
-      this.#watcher = watch(dirname(this.#options.file), (_event, name) => {
+      this.#watcher = watch(dirname(this.#options.file), (event, name) => {
+        // `rename` is a file that came or went.
+        if (event === 'rename' && name !== null && this.#files.includes(name)) {
+          this.#options.check();
+        }
         if (name === null || name === this.#wal) this.#restartSeries();
       });
       this.#watcher.on('error', () => {
@@ -73,7 +80,7 @@ export class Wake {
   }
 
   #slowLook(): void {
-    this.#options.tick();
+    this.#options.check();
     if (this.#watcher === undefined) this.#watch();
     this.#compare();
   }

@@ -3,12 +3,13 @@
  *
  * Jobs submitted in the same turn of the event loop share a transaction, so that answers arriving
  * together pay for one sync and a lone answer waits for nobody. A job that throws is undone alone:
- * the batch is rolled back and its jobs run again one by one.
+ * the batch is rolled back and its jobs run again, each in a transaction of its own.
  *
  * Waiting for another program's lock is done from the event loop with short sleeps of our own:
  * SQLite's busy handler blocks the thread, sleeps ever longer, and a busy neighbour starves it.
  */
 import type { Database } from 'better-sqlite3';
+import type { Clock } from '../../clock.js';
 import { BusError } from '../bus.js';
 import { sqliteCode, toBusError } from './connection.js';
 
@@ -31,7 +32,11 @@ interface Job {
 
 export interface WriterOptions {
   readonly file: string;
+  readonly clock: Clock;
   readonly db: () => Database;
+  /** Makes sure, before each transaction, that the path still leads to the open file.
+   * @throws when it does not and the file there cannot be used */
+  readonly ensureCurrent: () => void;
   /** Runs inside each transaction, last; what it throws undoes the transaction. */
   readonly beforeCommit: () => void;
   readonly afterCommit: () => void;
@@ -52,6 +57,8 @@ export class Writer {
   #troubleTold = false;
   #closed = false;
   #durable = true;
+  /** So many of the jobs at the front run alone: one of them made its batch fail. */
+  #alone = 0;
   /** The longest time the write lock was held, in milliseconds; for `stats`. */
   maxHoldMs = 0;
 
@@ -67,22 +74,20 @@ export class Writer {
     });
   }
 
-  /** Takes a fresh connection; what is waiting stays waiting. */
-  reopen(): void {
-    try {
-      this.#options.reopen();
-      this.#durable = true;
-    } catch {
-      // Still out of reach: the next try opens it again.
-    }
+  /** A new connection is in use: it has its settings from the opening. */
+  renewed(): void {
+    this.#durable = true;
   }
 
-  /** Commits what is waiting, once, and refuses what comes later or could not be written. */
+  /** Somebody found the bus out of reach between two writes. */
+  report(error: unknown): void {
+    this.#blocked(error);
+  }
+
+  /** Commits what is waiting, as far as that goes, and refuses what comes later or is left. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    clearImmediate(this.#immediate);
-    if (this.#pending() > 0) this.#flush();
+    while (this.#pending() > 0 && this.#flush());
     clearTimeout(this.#timer);
     clearImmediate(this.#immediate);
     for (const job of this.#take()) job.reject(new BusError('bus_closed', 'the bus is closed'));
@@ -96,6 +101,15 @@ export class Writer {
     const jobs = [...this.#queues.settle, ...this.#queues.claim];
     this.#queues.settle = [];
     this.#queues.claim = [];
+    return jobs;
+  }
+
+  /** What goes into the next transaction. */
+  #nextBatch(): Job[] {
+    const jobs = this.#take();
+    if (this.#alone === 0) return jobs;
+    this.#alone -= 1;
+    this.#putBack(jobs.splice(1));
     return jobs;
   }
 
@@ -114,18 +128,20 @@ export class Writer {
     }, delayMs);
   }
 
-  #flush(): void {
-    if (this.#pending() === 0) return;
+  /** @returns false when something is in the way of every write */
+  #flush(): boolean {
+    if (this.#pending() === 0) return true;
     try {
+      this.#options.ensureCurrent();
       this.#setDurability(this.#queues.settle.length > 0);
       this.#options.db().exec('BEGIN IMMEDIATE');
     } catch (error) {
       this.#blocked(error);
-      return;
+      return false;
     }
-    const jobs = this.#take();
-    this.#commit(jobs);
-    if (this.#pending() > 0) this.#schedule();
+    const through = this.#commit(this.#nextBatch());
+    if (through && this.#pending() > 0) this.#schedule();
+    return through;
   }
 
   /**
@@ -138,50 +154,44 @@ export class Writer {
     this.#durable = durable;
   }
 
-  #commit(jobs: Job[]): void {
-    const started = performance.now();
+  #commit(jobs: Job[]): boolean {
+    const { clock } = this.#options;
+    const started = clock.monotonicMs();
     const results: unknown[] = [];
     let taken = 0;
     try {
       for (const job of jobs) {
         results.push(job.run());
         taken += 1;
-        if (performance.now() - started > MAX_HOLD_MS) break;
+        if (clock.monotonicMs() - started > MAX_HOLD_MS) break;
       }
       this.#options.beforeCommit();
       this.#options.db().exec('COMMIT');
     } catch (error) {
       this.#rollback();
-      this.#undone(jobs, error);
-      return;
+      return this.#undone(jobs, error);
     }
     this.#options.afterCommit();
-    this.maxHoldMs = Math.max(this.maxHoldMs, performance.now() - started);
+    this.maxHoldMs = Math.max(this.maxHoldMs, clock.monotonicMs() - started);
     this.#recovered();
     this.#putBack(jobs.slice(taken));
     for (let index = 0; index < taken; index += 1) jobs[index]?.resolve(results[index]);
+    return true;
   }
 
-  #undone(jobs: Job[], error: unknown): void {
+  #undone(jobs: Job[], error: unknown): boolean {
     if (isEnvironment(error)) {
       this.#putBack(jobs);
       this.#blocked(error);
-    } else if (jobs.length === 1) {
+      return false;
+    }
+    if (jobs.length === 1) {
       jobs[0]?.reject(toBusError(error, this.#options.file));
     } else {
-      for (const job of jobs) this.#alone(job);
+      this.#putBack(jobs);
+      this.#alone = jobs.length;
     }
-  }
-
-  #alone(job: Job): void {
-    try {
-      this.#options.db().exec('BEGIN IMMEDIATE');
-    } catch (error) {
-      this.#putBack([job]);
-      this.#blocked(error);
-      return;
-    }
-    this.#commit([job]);
+    return true;
   }
 
   #putBack(jobs: Job[]): void {
@@ -205,7 +215,7 @@ export class Writer {
       this.#options.onTrouble(failure, 0);
       return;
     }
-    const now = performance.now();
+    const now = this.#options.clock.monotonicMs();
     this.#waitingSince ??= now;
     const waitedMs = now - this.#waitingSince;
     const busy = failure.code === 'bus_busy';
@@ -213,13 +223,21 @@ export class Writer {
       this.#troubleTold = true;
       this.#options.onTrouble(failure, waitedMs);
     }
-    if (failure.code === 'bus_io') this.reopen();
+    if (failure.code === 'bus_io') this.#reopen();
     if (!this.#closed) this.#retryIn(busy ? BUSY_RETRY_MS : TROUBLE_RETRY_MS);
+  }
+
+  #reopen(): void {
+    try {
+      this.#options.reopen();
+    } catch {
+      // Still out of reach: the next try opens it again.
+    }
   }
 
   #recovered(): void {
     if (this.#waitingSince !== undefined && this.#troubleTold) {
-      this.#options.onRecovered(performance.now() - this.#waitingSince);
+      this.#options.onRecovered(this.#options.clock.monotonicMs() - this.#waitingSince);
     }
     this.#waitingSince = undefined;
     this.#troubleTold = false;

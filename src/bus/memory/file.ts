@@ -1,0 +1,155 @@
+/** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
+import type { Side } from '../bus.js';
+import type { ParsedQuestion } from '../question.js';
+import { parseQuestion } from '../question.js';
+
+/** A row of `messages`. Columns that other programs fill may hold anything. */
+export interface MessageRow {
+  readonly conversationId: unknown;
+  readonly from: unknown;
+  readonly to: unknown;
+  readonly message: unknown;
+  readonly metadata: unknown;
+  readonly timestampUs: number;
+  read: boolean;
+}
+
+export interface Work {
+  readonly id: number;
+  readonly priority: number;
+  readonly seenAtUs: number;
+}
+
+export type LaneState =
+  | { readonly at: 'ready' }
+  | {
+      readonly at: 'leased';
+      readonly token: string;
+      readonly owner: string;
+      readonly untilUs: number;
+    }
+  | { readonly at: 'expired' };
+
+/** The unfinished questions of one conversation, oldest first; only the first is ever leased. */
+export interface Lane {
+  readonly number: number;
+  readonly session: Side;
+  readonly conversationId: string;
+  readonly queue: Work[];
+  state: LaneState;
+  readyAtUs: number;
+  rankUs: number;
+  attempts: number;
+}
+
+export type Outcome = 'complete' | 'failed' | 'dead' | 'ignored' | 'orphaned';
+
+export interface Done {
+  readonly outcome: Outcome;
+  readonly answerId: number | undefined;
+}
+
+export class MemoryBusFile {
+  readonly messages = new Map<number, MessageRow>();
+  /** When each conversation expires, microseconds since the epoch. */
+  readonly conversations = new Map<string, number>();
+  readonly statuses = new Map<string, 'working' | 'waiting'>();
+  readonly lanes = new Map<number, Lane>();
+  readonly ignorable = new Map<number, { session: Side; conversationId: string }>();
+  readonly done = new Map<number, Done>();
+  readonly counters = new Map<string, number>();
+  readonly listeners = new Set<() => void>();
+  readonly #cursors = new Map<Side, number>();
+  #lastId = 0;
+
+  /** Puts a row on the bus as any program may: of whatever kind, to whomever. */
+  insert(row: MessageRow): number {
+    this.#lastId += 1;
+    this.messages.set(this.#lastId, row);
+    setImmediate(() => {
+      for (const listener of this.listeners) listener();
+    });
+    return this.#lastId;
+  }
+
+  /** As `cleanup` of the programs that own the bus does. */
+  deleteConversation(id: string): void {
+    this.conversations.delete(id);
+    for (const [messageId, row] of this.messages) {
+      if (row.conversationId === id) this.messages.delete(messageId);
+    }
+  }
+
+  /** Unread rows for this side that have not been taken in yet. */
+  *unsorted(session: Side): Generator<[id: number, row: MessageRow]> {
+    const cursor = this.#cursors.get(session) ?? 0;
+    for (const [id, row] of this.messages) {
+      if (id > cursor && row.to === session && !row.read) yield [id, row];
+    }
+  }
+
+  takeIn(session: Side, nowUs: number): void {
+    for (const [id, row] of this.unsorted(session)) {
+      if (typeof row.conversationId !== 'string') continue;
+      const parsed = parseQuestion(row.message, row.metadata);
+      if (parsed.kind === 'ignored') {
+        this.ignorable.set(id, { session, conversationId: row.conversationId });
+      } else {
+        const work = { id, priority: priorityOf(parsed), seenAtUs: nowUs };
+        this.#enqueue(session, row.conversationId, work);
+      }
+    }
+    this.#cursors.set(session, this.#lastId);
+  }
+
+  lanesOf(session: Side): Lane[] {
+    return [...this.lanes.values()].filter((lane) => lane.session === session);
+  }
+
+  /** Moves a lane to its next question, or ends it with its last one. */
+  advance(lane: Lane, nowUs: number): void {
+    lane.queue.shift();
+    const [next] = lane.queue;
+    if (!next) {
+      this.lanes.delete(lane.number);
+      return;
+    }
+    lane.state = { at: 'ready' };
+    lane.readyAtUs = 0;
+    lane.rankUs = rank(nowUs, next.priority);
+    lane.attempts = 0;
+  }
+
+  count(session: Side, name: string): void {
+    const key = `${session}/${name}`;
+    this.counters.set(key, (this.counters.get(key) ?? 0) + 1);
+  }
+
+  #enqueue(session: Side, conversationId: string, work: Work): void {
+    const lane = this.lanesOf(session).find((known) => known.conversationId === conversationId);
+    if (lane) {
+      lane.queue.push(work);
+      return;
+    }
+    const number = Math.max(0, ...this.lanes.keys()) + 1;
+    this.lanes.set(number, {
+      number,
+      session,
+      conversationId,
+      queue: [work],
+      state: { at: 'ready' },
+      readyAtUs: 0,
+      rankUs: rank(work.seenAtUs, work.priority),
+      attempts: 0,
+    });
+  }
+}
+
+/** A priority is a head start of one second for each point, so that nobody starves. */
+function rank(nowUs: number, priority: number): number {
+  return nowUs - priority * 1_000_000;
+}
+
+function priorityOf(parsed: ParsedQuestion): number {
+  return parsed.kind === 'question' ? parsed.priority : 0;
+}
