@@ -73,7 +73,7 @@ export class Autopoll {
   #delayed: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => {};
   #pumpScheduled = false;
-  #pumping = false;
+  #claiming: Promise<void> | undefined;
   #pumpAgain = false;
   #stopping = false;
 
@@ -108,6 +108,7 @@ export class Autopoll {
     const { bus, settings } = this.#parts;
     while (!signal.aborted) {
       this.#pump();
+      await this.#claiming;
       if (!this.#busy() && !bus.hasWork(settings)) break;
       await once(this.#moved, 'moved', { signal }).catch(() => undefined);
     }
@@ -123,6 +124,7 @@ export class Autopoll {
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#delayed);
     this.#unwatch();
+    await this.#claiming;
     const deadline = AbortSignal.timeout(drainMs);
     while (this.#busy() && !deadline.aborted) {
       await once(this.#moved, 'moved', { signal: deadline }).catch(() => undefined);
@@ -136,8 +138,8 @@ export class Autopoll {
     const { bus, client, settings } = this.#parts;
     await this.#reap();
     this.#logStart(bus.stats());
-    this.#unwatch = bus.watch(() => this.#pump());
-    client.on('connected', () => this.#pump());
+    this.#unwatch = bus.watch(() => this.#look());
+    client.on('connected', () => this.#look());
     this.#timers.push(setInterval(() => void this.#tick(), settings.reapEveryMs));
   }
 
@@ -147,11 +149,16 @@ export class Autopoll {
   }
 
   #busy(): boolean {
-    return this.#keeper.size > 0 || this.#settling.size > 0 || this.#pumping;
+    return this.#keeper.size > 0 || this.#settling.size > 0;
   }
 
   async #tick(): Promise<void> {
     await this.#reap();
+    this.#look();
+  }
+
+  /** Something outside may have changed. */
+  #look(): void {
     this.#pump();
     this.#moved.emit('moved');
   }
@@ -175,20 +182,17 @@ export class Autopoll {
 
   /** Claims as much as may be asked now. Called whenever that may have changed; never waits. */
   #pump(): void {
-    if (this.#pumping) {
+    if (this.#claiming) {
       this.#pumpAgain = true;
       return;
     }
     const limit = this.#mayClaim();
     if (limit <= 0) return;
-    this.#pumping = true;
-    void this.#claim(limit).finally(() => {
-      this.#pumping = false;
-      this.#moved.emit('moved');
-      if (this.#pumpAgain) {
-        this.#pumpAgain = false;
-        this.#pump();
-      }
+    this.#claiming = this.#claim(limit).finally(() => {
+      this.#claiming = undefined;
+      if (!this.#pumpAgain) return;
+      this.#pumpAgain = false;
+      this.#pump();
     });
   }
 
@@ -220,10 +224,7 @@ export class Autopoll {
 
   #pumpIn(delayMs: number): void {
     clearTimeout(this.#delayed);
-    this.#delayed = setTimeout(() => {
-      this.#pump();
-      this.#moved.emit('moved');
-    }, Math.ceil(delayMs));
+    this.#delayed = setTimeout(() => this.#look(), Math.ceil(delayMs));
   }
 
   #take(lease: Lease): void {
