@@ -1,6 +1,8 @@
 /** Makes the answer a person reads from the passages found. */
 import type { DocumentIndex, PassageTable } from './document.js';
-import type { Hit } from './search.js';
+import type { Expectation } from './expectations.js';
+import type { Question } from './question.js';
+import { type Hit, isSameSection } from './search.js';
 
 export interface Answer {
   /** Pieces of the answer in reading order; joined they are the answer. */
@@ -21,9 +23,14 @@ const MAX_INTRODUCED = 12;
 /** A further excerpt is given when it scored at least this share of the best one. */
 const WORTH_GIVING = 0.5;
 
-export function compose(index: DocumentIndex, hits: readonly Hit[], name: string): Answer {
+export function compose(
+  index: DocumentIndex,
+  question: Question,
+  hits: readonly Hit[],
+  name: string,
+): Answer {
   const { passages } = index;
-  const excerpts = choose(passages, hits);
+  const excerpts = choose(passages, hits, question.expects);
   if (excerpts.length === 0) {
     return { parts: [`${name} says nothing about this.`], sources: [] };
   }
@@ -35,33 +42,79 @@ export function compose(index: DocumentIndex, hits: readonly Hit[], name: string
   };
 }
 
-function choose(passages: PassageTable, hits: readonly Hit[]): Excerpt[] {
+function choose(
+  passages: PassageTable,
+  hits: readonly Hit[],
+  expects: readonly Expectation[],
+): Excerpt[] {
   const chosen: Excerpt[] = [];
   const best = hits[0]?.score ?? 0;
   for (const { passage, score } of hits) {
-    if (chosen.length === MAX_EXCERPTS || score < best * WORTH_GIVING) break;
+    if (chosen.length >= MAX_EXCERPTS || score < best * WORTH_GIVING) break;
     if (chosen.some(({ first, last }) => first <= passage && passage <= last)) continue;
-    chosen.push(widen(passages, passage));
+    const excerpts = widen(passages, passage, expects);
+    if (!excerpts.every((excerpt) => isBareHeading(passages, excerpt, expects))) {
+      chosen.push(...excerpts);
+    }
   }
-  return chosen;
+  return chosen.slice(0, MAX_EXCERPTS);
+}
+
+/**
+ * What is given for a passage: itself with what it introduces. When it lacks what the question asks
+ * for, a date after "when", and a heading above or the passage beside has it, that comes too.
+ */
+function widen(
+  passages: PassageTable,
+  passage: number,
+  expects: readonly Expectation[],
+): Excerpt[] {
+  const alone = { first: passage, last: lastIntroduced(passages, passage) };
+  if (alone.last > passage || passages.kind(passage) === 'heading') return [alone];
+  if (expects.length === 0 || fits(passages, passage, expects)) return [alone];
+  for (let at = passages.heading(passage); at >= 0; at = passages.heading(at)) {
+    if (fits(passages, at, expects)) return [alone, { first: at, last: at }];
+  }
+  for (const beside of [passage + 1, passage - 1]) {
+    if (!isSameSection(passages, passage, beside) || !fits(passages, beside, expects)) continue;
+    const both = { first: Math.min(passage, beside), last: Math.max(passage, beside) };
+    if (citedLines(passages, both) <= MAX_CITED_LINES) return [both];
+  }
+  return [alone];
+}
+
+/** A heading with nothing of its own below it tells nothing, unless it is what was asked for. */
+function isBareHeading(
+  passages: PassageTable,
+  { first, last }: Excerpt,
+  expects: readonly Expectation[],
+): boolean {
+  return passages.kind(first) === 'heading' && first === last && !fits(passages, first, expects);
 }
 
 /** A heading or an introduction says little alone: what it introduces comes with it. */
-function widen(passages: PassageTable, passage: number): Excerpt {
-  let last = passage;
-  const introduces = (at: number) =>
-    passages.kind(passage) === 'heading'
-      ? passages.heading(at) === passage
-      : passages.parent(at) === passage;
+function lastIntroduced(passages: PassageTable, first: number): number {
+  const above = passages.kind(first) === 'heading' ? 'heading' : 'parent';
+  let last = first;
   while (
-    last - passage < MAX_INTRODUCED &&
+    last - first < MAX_INTRODUCED &&
     last + 1 < passages.length &&
-    introduces(last + 1) &&
-    passages.toLine(last + 1) - passages.fromLine(passage) < MAX_CITED_LINES
+    passages[above](last + 1) === first &&
+    citedLines(passages, { first, last: last + 1 }) <= MAX_CITED_LINES
   ) {
     last++;
   }
-  return { first: passage, last };
+  return last;
+}
+
+/** Whether a passage has the shape the question asks for, a reason after "why". */
+function fits(passages: PassageTable, passage: number, expects: readonly Expectation[]): boolean {
+  const text = passages.text(passage);
+  return expects.some(({ answer }) => answer.test(text));
+}
+
+function citedLines(passages: PassageTable, { first, last }: Excerpt): number {
+  return passages.toLine(last) - passages.fromLine(first) + 1;
 }
 
 function render(passages: PassageTable, { first, last }: Excerpt): string {

@@ -11,19 +11,19 @@ import { endsSentence, rawTokens, wordsOf } from './tokens.js';
 const KINDS: readonly PassageKind[] = ['heading', 'text', 'item', 'header', 'row', 'code'];
 
 /** How much of a file decides its language, in bytes. */
-const SAMPLE_BYTES = 32 * 1024;
+const SAMPLE_BYTES = 8 * 1024;
 /** Words of a heading or introduction that count for the passages below it. */
 const MAX_CONTEXT_WORDS = 24;
 /** Headings and introductions above a passage that count for it. */
 const MAX_ANCESTORS = 6;
 /** Distinct spellings whose terms are remembered while an index is built. */
-const MAX_REMEMBERED = 16_384;
+const MAX_REMEMBERED = 4096;
 
 export interface DocumentIndex {
   readonly language: Language;
   readonly passages: PassageTable;
   /** Term hashes of all passages, one after the other. */
-  readonly terms: Uint32Array;
+  readonly terms: Numbers;
   /** Terms in the passages themselves. */
   readonly body: Postings;
   /** Terms in the headings and introductions above the passages. */
@@ -37,8 +37,8 @@ export interface DocumentIndex {
 export function* buildIndex(bytes: Buffer): Generator<undefined, DocumentIndex> {
   const language = languageOf(bytes);
   const table = new PassageTable(bytes);
-  const terms = new Numbers(bytes.length / 8 + 64);
-  const owners = new Numbers(bytes.length / 8 + 64);
+  const terms = new Numbers();
+  const owners = new Numbers();
   const termsOf = remembering((raw) => termHashes(raw, language));
   for (const passage of cutPassages(bytes)) {
     if (passage === undefined) {
@@ -57,15 +57,14 @@ export function* buildIndex(bytes: Buffer): Generator<undefined, DocumentIndex> 
   table.close(terms.length);
   const body = yield* Postings.build(terms, owners);
   const above = yield* indexAbove(table, terms);
-  const all = terms.toArray();
   return {
     language,
     passages: table,
-    terms: all,
+    terms,
     body,
     above,
-    meanTerms: Math.max(1, all.length / Math.max(1, table.length)),
-    byteLength: table.byteLength + all.byteLength + body.byteLength + above.byteLength,
+    meanTerms: Math.max(1, terms.length / Math.max(1, table.length)),
+    byteLength: table.byteLength + terms.byteLength + body.byteLength + above.byteLength,
   };
 }
 

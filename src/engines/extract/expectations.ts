@@ -42,6 +42,9 @@ const A_PERSON = new RegExp(
   `(?<=\\p{Ll},? )\\p{Lu}\\p{Ll}+|\\p{Lu}\\p{Ll}+ \\p{Lu}\\p{Ll}+|@\\p{L}|${any('owns?|owner|team|lead|manager|engineer|responsible|by|director|officer|leitet|leiterin?|team|zuständig|verantwortlich|responsable|équipe|directeur|directrice|equipo|encargad[oa]').source}`,
   'u',
 );
+const A_FULL_NAME =
+  /(?<!\p{L})\p{Lu}\p{Ll}+ \p{Lu}\p{Ll}+|(?:Mrs?|Ms|Dr|Herr|Frau|Mme|M|Sr|Sra)\.? \p{Lu}\p{Ll}+/u;
+const A_CONDITION = any('if|when|whenever|in case|once|unless|wenn|falls|sobald|si|lorsque|cuando');
 const A_REASON = any(
   'because|since|so that|due to|owing to|thanks to|reason|reasons|therefore|thus|hence|cause[ds]?|causing|avoids?|prevents?|otherwise|in order to|as a result|led to|which means|would|could|weil|damit|denn|deshalb|daher|wegen|aufgrund|grund|sonst|parce que|parce qu|car|afin|pour éviter|à cause|grâce|donc|sinon|raison|porque|debido|para evitar|por eso|ya que|causa',
 );
@@ -92,9 +95,17 @@ const RULES: readonly Rule[] = [
     answer: A_FREQUENCY,
     lift: 0.35,
   },
+  { ask: /(?:^|[,;.?!]|\band)\s*when\b/iu, answer: A_TIME, lift: 0.3 },
   {
     ask: any(
-      'when|what time|what date|which date|what day|which day|what year|which year|which month|since when|by when|deadline|wann|bis wann|uhrzeit|an welchem tag|quand|à quelle heure|quelle date|quel jour|cu[aá]ndo|qu[eé] d[ií]a|a qu[eé] hora',
+      'what happens|what if|what should i do|what do i do|what to do|was passiert|was tun|que faire|que se passe|qué pasa',
+    ),
+    answer: A_CONDITION,
+    lift: 0.15,
+  },
+  {
+    ask: any(
+      'since when|by when|until when|what time|what date|which date|what day|which day|what year|which year|which month|deadline|wann|bis wann|uhrzeit|an welchem tag|quand|à quelle heure|quelle date|quel jour|cu[aá]ndo|qu[eé] d[ií]a|a qu[eé] hora',
     ),
     answer: A_TIME,
     lift: 0.3,
@@ -105,6 +116,13 @@ const RULES: readonly Rule[] = [
     ),
     answer: A_PERSON,
     lift: 0.2,
+  },
+  {
+    ask: any(
+      'who|whom|whose|which person|which team|wer|wem|wen|wessen|qui est-ce|qui|qui[eé]n(?:es)?',
+    ),
+    answer: A_FULL_NAME,
+    lift: 0.15,
   },
   {
     ask: any(

@@ -232,7 +232,7 @@ class Cutter {
     }
     const p = this.#pending;
     if (raw.trim() === '') {
-      if (p !== undefined && p.toLine - p.fromLine >= 3) this.flush();
+      if (p !== undefined && p.toLine > p.fromLine) this.flush();
     } else if (p === undefined || !hasRoom(p, line, end)) {
       this.#begin('code', raw, line, start, end, this.#intro);
     } else {

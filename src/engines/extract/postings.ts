@@ -4,39 +4,38 @@
  * costs no more than any other file of its size.
  */
 
-/** Uint32 array that grows. */
-export class Numbers {
-  #values: Uint32Array;
-  #length = 0;
+const BLOCK_BITS = 15;
+const BLOCK = 1 << BLOCK_BITS;
 
-  constructor(capacity = 1024) {
-    this.#values = new Uint32Array(capacity);
-  }
+/** Uint32 array that grows block by block: no growth ever copies more than one block. */
+export class Numbers {
+  readonly #blocks: Uint32Array[] = [new Uint32Array(64)];
+  #length = 0;
 
   get length(): number {
     return this.#length;
   }
 
   get byteLength(): number {
-    return this.#values.byteLength;
+    const first = this.#blocks[0]?.byteLength ?? 0;
+    return first + (this.#blocks.length - 1) * BLOCK * Uint32Array.BYTES_PER_ELEMENT;
   }
 
   push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const grown = new Uint32Array(this.#length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
+    const at = this.#length++;
+    if (at >>> BLOCK_BITS === this.#blocks.length) this.#blocks.push(new Uint32Array(BLOCK));
+    let block = this.#blocks[at >>> BLOCK_BITS] as Uint32Array;
+    if ((at & (BLOCK - 1)) === block.length) {
+      const grown = new Uint32Array(block.length * 2);
+      grown.set(block);
+      this.#blocks[0] = grown;
+      block = grown;
     }
-    this.#values[this.#length++] = value;
+    block[at & (BLOCK - 1)] = value;
   }
 
   at(index: number): number {
-    return this.#values[index] ?? 0;
-  }
-
-  /** The values pushed so far, in an array of exactly their size. */
-  toArray(): Uint32Array {
-    return this.#values.slice(0, this.#length);
+    return this.#blocks[index >>> BLOCK_BITS]?.[index & (BLOCK - 1)] ?? 0;
   }
 }
 

@@ -40,8 +40,17 @@ const ASKING = new Set(
 );
 const ASKING_IMPORTANCE = 0.3;
 
+/** Phrases whose words mean something else one by one. */
+const PHRASES: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:in charge of|tak(?:es?|ing) care of|look(?:s|ing)? after)\b/gi, 'responsible for'],
+  [/\bget(?:s|ting)? rid of\b/gi, 'remove'],
+  [/\bset(?:s|ting)? up\b/gi, 'install'],
+  [/\bat (?:most|maximum)\b/gi, 'maximum'],
+  [/\bat least\b/gi, 'minimum'],
+];
+
 export function understand(text: string, language: Language): Question {
-  const asked = shorten(text);
+  const asked = rephrase(shorten(text));
   const seen = new Map<number, Wanted>();
   for (const raw of rawTokens(asked)) {
     if (endsSentence(raw)) continue;
@@ -64,6 +73,10 @@ function wantedFor(word: string, term: number, language: Language): Wanted {
     beginning: beginningOf(word),
     importance: ASKING.has(word) ? ASKING_IMPORTANCE : 1,
   };
+}
+
+function rephrase(text: string): string {
+  return PHRASES.reduce((so, [phrase, word]) => so.replace(phrase, word), text);
 }
 
 function shorten(text: string): string {

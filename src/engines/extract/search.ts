@@ -37,6 +37,8 @@ const NEAR = 4;
 const BEGINNING_WEIGHT = 0.5;
 /** Below this share of the question's weight a passage does not answer it. */
 const LEAST_SHARE = 0.15;
+/** A question weighs at most as much as this many words found nowhere else. */
+const LONG_QUESTION = 6;
 
 const KIND_WEIGHT: Record<PassageKind, number> = {
   heading: 0.75,
@@ -57,10 +59,11 @@ interface Sought {
 export function search(index: DocumentIndex, question: Question): Hit[] {
   const { sought, total } = weigh(index, question.wanted);
   if (sought.length === 0) return [];
+  const needed = LEAST_SHARE * Math.min(total, LONG_QUESTION * rarity(1, index.passages.length));
   const close = new CloseLook(index, sought, question);
   return shortlist(index, sought)
     .map((passage) => ({ passage, score: close.score(passage) }))
-    .filter((hit) => hit.score >= LEAST_SHARE * total)
+    .filter((hit) => hit.score >= needed)
     .sort((a, b) => b.score - a.score || a.passage - b.passage);
 }
 
@@ -186,7 +189,7 @@ class CloseLook {
     let lastWord = -2;
     let lastAt = -1;
     for (let at = passages.termsStart(passage); at < end; at++) {
-      const term = terms[at] ?? SENTENCE_BREAK;
+      const term = terms.at(at);
       if (term === SENTENCE_BREAK) {
         this.#endSentence();
         continue;
@@ -214,7 +217,7 @@ class CloseLook {
 
   #readAround(from: number, to: number, share: number): void {
     for (let at = from; at < to; at++) {
-      const meaning = this.#meaning.get(this.#index.terms[at] ?? SENTENCE_BREAK);
+      const meaning = this.#meaning.get(this.#index.terms.at(at));
       if (meaning === undefined) continue;
       const { word, weight } = meaning;
       this.#met[word] = Math.max(this.#met[word] ?? 0, weight * share);

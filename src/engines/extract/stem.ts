@@ -69,7 +69,8 @@ function porter(word: string): string {
   if (/(ss|i)es$/.test(w)) w = w.slice(0, -2);
   else if (/[^s]s$/.test(w)) w = w.slice(0, -1);
   w = pastAndGerund(w);
-  if (w.endsWith('y') && HAS_VOWEL.test(w.slice(0, -1))) w = `${w.slice(0, -1)}i`;
+  // Only after a consonant, unlike in 1980: "deploy" has to meet "deployment".
+  if (/.[^aeiou]y$/.test(w) && HAS_VOWEL.test(w.slice(0, -1))) w = `${w.slice(0, -1)}i`;
   w = replaceEnding(w, STEP_2);
   w = replaceEnding(w, STEP_3);
   const step4 = STEP_4.exec(w);

@@ -8,7 +8,7 @@ import { stem } from './stem.js';
 
 const GROUPS: Partial<Record<Language, string>> = {
   en: `
-    own owner belong responsible maintain charge
+    own owner belong responsible maintain charge lead head
     begin start launch open commence
     end finish stop terminate close conclude
     delete remove erase drop purge clear
@@ -42,7 +42,7 @@ const GROUPS: Partial<Record<Language, string>> = {
     default standard initial preset
     option setting parameter flag configuration
     directory folder
-    job task work
+    job task work duty shift
     use employ apply
     replace substitute swap supersede instead
     increase raise grow rise
