@@ -23,6 +23,7 @@ import type { Clock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { BridgeClient, Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
+import type { Links } from './links.js';
 import { Outage } from './outage.js';
 import {
   answerWithoutAsking,
@@ -48,7 +49,7 @@ export interface AutopollSettings extends TurnSettings {
 
 export interface AutopollParts {
   readonly bus: Bus;
-  readonly client: BridgeClient;
+  readonly links: Links;
   readonly clock: Clock;
   readonly log: Log;
   readonly settings: AutopollSettings;
@@ -135,11 +136,11 @@ export class Autopoll {
   }
 
   async #begin(): Promise<void> {
-    const { bus, client, settings } = this.#parts;
+    const { bus, links, settings } = this.#parts;
     await this.#reap();
     this.#logStart(bus.stats());
     this.#unwatch = bus.watch(() => this.#look());
-    client.on('connected', () => this.#look());
+    links.onConnected(() => this.#look());
     this.#timers.push(setInterval(() => void this.#tick(), settings.reapEveryMs));
   }
 
@@ -197,8 +198,8 @@ export class Autopoll {
   }
 
   #mayClaim(): number {
-    const { client, settings } = this.#parts;
-    if (this.#stopping || !client.connected) return 0;
+    const { links, settings } = this.#parts;
+    if (this.#stopping || !links.connected) return 0;
     const pauseMs = this.#outage.pauseMs();
     if (pauseMs > 0) {
       this.#pumpIn(pauseMs);
@@ -245,12 +246,12 @@ export class Autopoll {
 
   /** Resolves when the question's slot is free again: at its outcome, before that is committed. */
   #ask(turn: Turn): Promise<void> {
-    const { client, settings, clock } = this.#parts;
+    const { links, settings, clock } = this.#parts;
     const { question } = turn.lease;
     if (question.kind !== 'question' || turn.over) return Promise.resolve();
     return new Promise((resolve) => {
       const options = queryFor(turn.lease, question, settings);
-      turn.pending = client.submit(question.question, options, {
+      turn.pending = links.submit(question.question, options, {
         progress: () => this.#keeper.progress(turn),
         done: (outcome) => {
           resolve();

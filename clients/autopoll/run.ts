@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type BusError, type BusObserver, openSqliteBus, type Side } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
-import { BridgeClient, type BridgeClientOptions } from '../socket/index.js';
+import type { BridgeClientOptions } from '../socket/index.js';
 import { Autopoll, type AutopollSettings } from './autopoll.js';
+import { Links } from './links.js';
 
 export interface RunOptions {
   readonly db: string;
@@ -34,13 +35,13 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     session: options.session,
     observer: observe(log, fatal),
   });
-  const client = new BridgeClient(options.bridge);
-  logConnection(client, log);
-  const autopoll = new Autopoll({ bus, client, clock: systemClock, log, settings });
+  const links = new Links(options.bridge, settings.concurrency);
+  logConnection(links, log);
+  const autopoll = new Autopoll({ bus, links, clock: systemClock, log, settings });
   const stop = AbortSignal.any([signal, fatal.signal]);
   try {
     if (options.once) {
-      await reach(client, options.connectMs);
+      await reach(links, options.connectMs);
       options.onReady();
       await autopoll.drainOnce(stop);
     } else {
@@ -51,7 +52,7 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     if (fatal.signal.aborted) throw fatal.signal.reason;
   } finally {
     await autopoll.stop(options.drainMs);
-    await client.close();
+    await links.close();
     await bus.close();
     log.info('stopped');
   }
@@ -71,25 +72,25 @@ function observe(log: Log, fatal: AbortController): BusObserver {
 }
 
 /** One line when the bridge goes and one when it comes back, however many attempts lie between. */
-function logConnection(client: BridgeClient, log: Log): void {
-  let told = false;
-  client.on('connected', () => {
-    log.info('connected to the bridge');
-    told = false;
+function logConnection(links: Links, log: Log): void {
+  let told: 'nothing' | 'connected' | 'lost' = 'nothing';
+  links.onConnected(() => {
+    if (told !== 'connected') log.info('connected to the bridge');
+    told = 'connected';
   });
-  client.on('reconnecting', ({ reason }) => {
-    if (told) return;
-    told = true;
+  links.onTrouble((reason) => {
+    if (told === 'lost' || links.connected) return;
+    told = 'lost';
     log.warn({ code: reason.code }, `no bridge: ${reason.message}; trying again until it answers`);
   });
 }
 
 /** Waits for the first connection, through failed attempts, until the time is up. */
-async function reach(client: BridgeClient, timeoutMs: number): Promise<void> {
+async function reach(links: Links, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
-      return await client.ready();
+      return await links.ready();
     } catch (error) {
       if (performance.now() >= deadline) throw error;
       await sleep(50);

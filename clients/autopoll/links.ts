@@ -1,0 +1,64 @@
+/**
+ * Connections to the bridge. A server reads at most 64 questions ahead on each, so more than that
+ * in flight takes several.
+ */
+import {
+  type Answer,
+  BridgeClient,
+  type BridgeClientOptions,
+  type BridgeError,
+  type Listener,
+  type Pending,
+  type QueryOptions,
+} from '../socket/index.js';
+
+/** Questions a server holds in flight on one connection; see `docs/protocol.md`. */
+const PER_CONNECTION = 64;
+
+export class Links {
+  readonly #clients: readonly BridgeClient[];
+
+  constructor(options: BridgeClientOptions, concurrency: number) {
+    const count = Math.ceil(concurrency / PER_CONNECTION);
+    this.#clients = Array.from({ length: count }, () => new BridgeClient(options));
+  }
+
+  get connected(): boolean {
+    return this.#clients.some((client) => client.connected);
+  }
+
+  /** Asks over the standing connection with the fewest questions on it. */
+  submit(question: string, options: QueryOptions, listener: Listener<Answer>): Pending {
+    const [first, ...others] = this.#clients as [BridgeClient, ...BridgeClient[]];
+    let best = first;
+    for (const client of others) if (load(client) < load(best)) best = client;
+    return best.submit(question, options, listener);
+  }
+
+  /** Calls back for each connection that stands. */
+  onConnected(listener: () => void): void {
+    for (const client of this.#clients) client.on('connected', listener);
+  }
+
+  /** Calls back for each failed attempt or lost connection. */
+  onTrouble(listener: (reason: BridgeError) => void): void {
+    for (const client of this.#clients) {
+      client.on('reconnecting', ({ reason }) => listener(reason));
+    }
+  }
+
+  /** @throws BridgeError when the attempt under way fails; attempts go on all the same */
+  ready(): Promise<void> {
+    return Promise.any(this.#clients.map((client) => client.ready())).catch((error) => {
+      throw (error as AggregateError).errors[0];
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+  }
+}
+
+function load(client: BridgeClient): number {
+  return client.connected ? client.pending : Number.POSITIVE_INFINITY;
+}
