@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { CLI, ROOT, run } from './warmline.js';
+
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+/** The commands of the transcript, each with the lines that follow it. */
+function transcript(): { command: string; shown: string[] }[] {
+  const block = /```console\n([\s\S]*?)```/.exec(README)?.[1] ?? '';
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => {
+      const [command = '', ...shown] = part.trimEnd().split('\n');
+      return { command, shown };
+    });
+}
+
+/** A shown line with `…` where anything may stand. */
+function pattern(shown: string): RegExp {
+  const parts = shown.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`, 'm');
+}
+
+/** The demo on a free port, from its first line to the one that says it goes on. */
+async function startDemo(): Promise<{ port: string; stop: () => Promise<number | null> }> {
+  const child = spawn(process.execPath, [CLI, 'demo', '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  let said = '';
+  for await (const chunk of child.stdout) {
+    said += chunk;
+    if (said.includes('until Ctrl-C')) break;
+  }
+  return {
+    port: /127\.0\.0\.1:(\d+)/.exec(said)?.[1] ?? '',
+    stop: async () => {
+      child.kill('SIGINT');
+      return (await exited)[0];
+    },
+  };
+}
+
+test('what the README shows is what happens', async () => {
+  const steps = transcript();
+  expect(steps.length).toBeGreaterThanOrEqual(5);
+  const { port, stop } = await startDemo();
+  for (const { command, shown } of steps) {
+    const words = command
+      .replace('localhost 9999', `localhost ${port}`)
+      .replace(/^npx warmline (.*)$/, `node dist/clients/cli/main.js $1 --port ${port}`);
+    const { code, stdout } = await run('bash', '-c', words);
+    expect({ command, code }).toEqual({ command, code: 0 });
+    for (const line of shown) expect(stdout, command).toMatch(pattern(line));
+  }
+  expect(await stop()).toBe(0);
+});
+
+test('the two commands of the README are scripts of the package', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  expect(README).toContain('npm run demo\n');
+  expect(scripts.demo).toMatch(/^npm ci .*&& node dist\/clients\/cli\/main\.js demo$/);
+  expect(README).toContain('npm cit\n');
+  expect(scripts.test).toContain('vitest run');
+});
