@@ -1,5 +1,6 @@
 /** Opens the bus file: version gate, pragmas, schema check, and SQLite's errors in our words. */
-import { statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { BusError } from '../bus.js';
 import { checkForeignSchema, FOREIGN_SCHEMA, migrate } from './schema.js';
@@ -32,7 +33,7 @@ export interface OpenBusOptions {
 export function openBusFile(file: string, options: OpenBusOptions = {}): Database.Database {
   let db: Database.Database | undefined;
   try {
-    if (!options.create) requireFile(file);
+    requireFile(file, options);
     db = new Database(file, { timeout: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS });
     gateVersion(db);
     if (options.create) createBus(db);
@@ -44,15 +45,27 @@ export function openBusFile(file: string, options: OpenBusOptions = {}): Databas
   }
 }
 
-function requireFile(file: string): void {
+function requireFile(file: string, { create }: OpenBusOptions): void {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (!stat) {
+    if (create) return;
     throw new BusError(
       'bus_missing',
       `there is no bus at ${file}; check --db, or create an empty one with --create`,
     );
   }
   if (!stat.isFile()) throw new BusError('bus_missing', `${file} is not a file; check --db`);
+  for (const path of [file, dirname(realpathSync(file))]) requireWritable(path);
+}
+
+/** SQLite would open a file it cannot write, and fail only with the first answer. */
+function requireWritable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    const message = `${path} is not readable and writable for this user; a bus needs its file and directory to be`;
+    throw new BusError('bus_read_only', message, cause);
+  }
 }
 
 function gateVersion(db: Database.Database): void {

@@ -20,17 +20,16 @@ export class Ingest {
     this.#session = session;
   }
 
-  /**
-   * Starts where an earlier run stopped, or, on a bus never drained before, just below its first
-   * unread question: a million old rows are passed over by one read.
-   */
-  start(sql: Statements): void {
-    this.#seen = this.#stored(sql);
-    this.#saved = this.#seen;
-    this.hasNew(sql);
+  /** Forgets what is known of the file: another one may be open by now. */
+  reset(): void {
+    this.#seen = 0;
+    this.#saved = 0;
   }
 
-  /** Whether rows for us have come since; needs no lock, and passes over each other row once. */
+  /**
+   * Whether rows for us have come; needs no lock. Rows of others are passed over once: on a bus never
+   * drained before, a million old ones cost a single look.
+   */
   hasNew(sql: Statements): boolean {
     // Asked for first: what is committed between the reads lies above it.
     const last = sql.lastMessage.get({})?.id ?? 0;

@@ -5,7 +5,10 @@
 import type { Database } from 'better-sqlite3';
 import { BusError } from '../bus.js';
 
-/** Columns we read or write. More columns are fine; a missing one means another schema. */
+/**
+ * Columns we read or write. More columns are fine as long as rows without them are; a missing one
+ * means another schema.
+ */
 const FOREIGN_COLUMNS = {
   conversations: [
     'id',
@@ -153,22 +156,38 @@ export const FOREIGN_SCHEMA = `
 
 /** @throws BusError `bus_schema` naming what is missing; nothing has been written then */
 export function checkForeignSchema(db: Database): void {
-  for (const [table, needed] of Object.entries(FOREIGN_COLUMNS)) {
-    const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table);
+  const columnsOf = db.prepare<[string], Column>(
+    `SELECT c.name, c."notnull" AND c.dflt_value IS NULL AND c.pk = 0 AS required
+     FROM sqlite_master t JOIN pragma_table_info(t.name) c
+     WHERE t.type = 'table' AND t.name = ? COLLATE NOCASE`,
+  );
+  for (const [table, known] of Object.entries<readonly string[]>(FOREIGN_COLUMNS)) {
+    const columns = columnsOf.all(table);
+    const names = columns.map((column) => column.name);
+    const missing = known.filter((column) => !names.includes(column));
+    const unfilled = columns.filter((column) => column.required && !known.includes(column.name));
     if (columns.length === 0) {
-      throw new BusError(
-        'bus_schema',
-        `the file is not a memory bus: it has no table "${table}"; check --db, nothing was changed`,
-      );
+      throw notOurs(`the file is not a memory bus: it has no table "${table}"; check --db`);
     }
-    const missing = needed.filter((column) => !columns.includes(column));
     if (missing.length > 0) {
-      throw new BusError(
-        'bus_schema',
-        `table "${table}" has no column "${missing.join('", "')}"; this version cannot use the bus, nothing was changed`,
-      );
+      throw notOurs(`table "${table}" has no column "${missing.join('", "')}"; ${NEXT_STEP}`);
+    }
+    if (unfilled[0]) {
+      throw notOurs(`table "${table}" demands a column "${unfilled[0].name}"; ${NEXT_STEP}`);
     }
   }
+}
+
+interface Column {
+  readonly name: string;
+  /** Rows must come with a value for it. */
+  readonly required: 0 | 1;
+}
+
+const NEXT_STEP = 'this version of warmline does not know this bus, look for a newer one';
+
+function notOurs(message: string): BusError {
+  return new BusError('bus_schema', `${message}; nothing was changed`);
 }
 
 /** Brings our own tables up to date; safe to run by several processes at once, and after a kill. */

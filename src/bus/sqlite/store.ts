@@ -78,7 +78,6 @@ export class SqliteBus implements Bus {
     this.#mine = new OwnLeases(this.#clock);
     this.#bus = new BusFile(options.file, options, () => this.#reopened());
     this.#ingest = new Ingest(this.session);
-    this.#ingest.start(this.#bus.sql);
     this.#settlements = new Settlements(this.session);
     this.#claims = new Claims({
       session: this.session,
@@ -358,7 +357,7 @@ export class SqliteBus implements Bus {
 
   /** Another connection, perhaps to another file: nothing known about the first one holds. */
   #reopened(): void {
-    this.#ingest.start(this.#bus.sql);
+    this.#ingest.reset();
     this.#writer.renewed();
     this.#tellListeners();
   }

@@ -1,0 +1,31 @@
+// Drains the bus named on the command line for ever, and says `claimed N` and `answered N`.
+import { openSqliteBus } from '../../../dist/src/bus/index.js';
+
+const [file, name = 'worker', hold] = process.argv.slice(2);
+const bus = openSqliteBus({ file });
+const say = (line) => process.stdout.write(`${line}\n`);
+say('ready');
+
+for (;;) {
+  await bus.reap();
+  const leases = await bus.claim({ limit: 8, leaseMs: 60_000 });
+  if (leases.length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    continue;
+  }
+  say(`claimed ${leases.map((lease) => lease.questionId).join(' ')}`);
+  // A worker that holds waits here for a line before it answers.
+  if (hold) await new Promise((resolve) => process.stdin.once('data', resolve));
+  const kept = await Promise.all(
+    leases.map((lease) =>
+      bus.complete(lease, {
+        answer: `answered by ${name}`,
+        sources: [],
+        shardId: name,
+        llmType: 'fake',
+        responseTimeSec: 0,
+      }),
+    ),
+  );
+  say(`settled ${kept.join(' ')}`);
+}
