@@ -12,12 +12,14 @@ export interface Answer {
 
 /** A run of passages that is cited as one. */
 interface Excerpt {
-  readonly first: number;
-  readonly last: number;
+  first: number;
+  last: number;
 }
 
 const MAX_EXCERPTS = 3;
 const MAX_CITED_LINES = 25;
+/** Lines of an excerpt that took in the hits beside it. */
+const MAX_JOINED_LINES = 12;
 /** Passages shown of what a heading or "…:" introduces. */
 const MAX_INTRODUCED = 12;
 /** A further excerpt is given when it scored at least this share of the best one. */
@@ -50,14 +52,34 @@ function choose(
   const chosen: Excerpt[] = [];
   const best = hits[0]?.score ?? 0;
   for (const { passage, score } of hits) {
-    if (chosen.length >= MAX_EXCERPTS || score < best * WORTH_GIVING) break;
-    if (chosen.some(({ first, last }) => first <= passage && passage <= last)) continue;
+    if (score < best * WORTH_GIVING) break;
+    if (chosen.some((excerpt) => holds(excerpt, passage) || joins(passages, excerpt, passage))) {
+      continue;
+    }
+    if (chosen.length >= MAX_EXCERPTS) continue;
     const excerpts = widen(passages, passage, expects);
     if (!excerpts.every((excerpt) => isBareHeading(passages, excerpt, expects))) {
       chosen.push(...excerpts);
     }
   }
   return chosen.slice(0, MAX_EXCERPTS);
+}
+
+function holds({ first, last }: Excerpt, passage: number): boolean {
+  return first <= passage && passage <= last;
+}
+
+/** Lets an excerpt of prose take in a further hit right beside it: they read on as one. */
+function joins(passages: PassageTable, excerpt: Excerpt, passage: number): boolean {
+  const { first, last } = excerpt;
+  if (passage !== first - 1 && passage !== last + 1) return false;
+  if (!isSameSection(passages, first, passage)) return false;
+  if ([first, last, passage].some((each) => passages.kind(each) !== 'text')) return false;
+  const joined = { first: Math.min(first, passage), last: Math.max(last, passage) };
+  if (citedLines(passages, joined) > MAX_JOINED_LINES) return false;
+  excerpt.first = joined.first;
+  excerpt.last = joined.last;
+  return true;
 }
 
 /**
@@ -167,14 +189,15 @@ function plain(text: string): string {
       line
         .replace(/^\s{0,3}(?:>\s?)+/, '')
         .trim()
-        .replace(/^#{1,6}\s+(.*?)\s*#*$/, '$1')
+        .replace(/^#{1,6}\s+/, '')
+        .replace(/\s#+$/, '')
         .replace(/^(?:[-*+•‣◦]|\d{1,4}[.)])\s+/, '')
         .replace(/^\[[ xX]\]\s+/, ''),
     )
     .join(' ')
     .replace(/\*\*([^*]+)\*\*/g, '$1')
     .replace(/(?<![\p{L}\p{N}_])__([^_]+)__(?![\p{L}\p{N}_])/gu, '$1')
-    .replace(/!?\[([^\]]*)\]\([^()\s]*\)/g, '$1')
+    .replace(/!?\[([^\][]*)\]\([^()\s]*\)/g, '$1')
     .replace(/<br\s*\/?>/gi, ' ')
     .trim();
 }

@@ -28,7 +28,7 @@ const any = (words: string) =>
 
 const A_NUMBER = new RegExp(`\\d|${any(NUMBER_WORD).source}`, 'iu');
 const A_DURATION = new RegExp(
-  `\\d[\\d.,]*[ -]?(?:${UNIT})(?![\\p{L}\\p{N}])|(?<!\\p{L})(?:a|an|half|${NUMBER_WORD}|eine?n?|une?|una?) (?:${UNIT})(?!\\p{L})|(?<!\\p{L})(?:until|bis|jusqu|hasta|forever|permanent)`,
+  `(?<![\\d.,])\\d[\\d.,]*[ -]?(?:${UNIT})(?![\\p{L}\\p{N}])|(?<!\\p{L})(?:a|an|half|${NUMBER_WORD}|eine?n?|une?|una?) (?:${UNIT})(?!\\p{L})|(?<!\\p{L})(?:until|bis|jusqu|hasta|forever|permanent)`,
   'iu',
 );
 const A_FREQUENCY = any(
@@ -49,13 +49,14 @@ const A_REASON = any(
   'because|since|so that|due to|owing to|thanks to|reason|reasons|therefore|thus|hence|cause[ds]?|causing|avoids?|prevents?|otherwise|in order to|as a result|led to|which means|would|could|weil|damit|denn|deshalb|daher|wegen|aufgrund|grund|sonst|parce que|parce qu|car|afin|pour éviter|à cause|grâce|donc|sinon|raison|porque|debido|para evitar|por eso|ya que|causa',
 );
 const A_PLACE = new RegExp(
-  `[\\w.~-]*/[\\w./-]+|https?:|\`[^\`]+\`|${any('room|floor|building|street|office|directory|folder|path|file|region|raum|zimmer|stock|etage|gebäude|straße|ordner|verzeichnis|büro|salle|étage|bâtiment|rue|dossier|bureau|sala|piso|edificio|calle|carpeta|oficina').source}`,
+  `/[\\w.-]|https?:|\`[^\`]+\`|${any('room|floor|building|street|office|directory|folder|path|file|region|raum|zimmer|stock|etage|gebäude|straße|ordner|verzeichnis|büro|salle|étage|bâtiment|rue|dossier|bureau|sala|piso|edificio|calle|carpeta|oficina').source}`,
   'iu',
 );
 const A_COMMAND =
   /`[^`]+`|^\s*[$>] |(?<!\w)--?[a-z]|\b(?:sudo|npm|git|curl|docker|kubectl|systemctl|psql|make)\b/mu;
 const A_VERSION = /\bv?\d+\.\d+/u;
-const AN_AMOUNT = /[$€£¥]\s?\d|\d[\d.,]*\s?(?:[$€£¥%]|EUR|USD|GBP|CHF|euros?|dollars?|cents?)/iu;
+const AN_AMOUNT =
+  /[$€£¥]\s?\d|(?<![\d.,])\d[\d.,]*\s?(?:[$€£¥%]|EUR|USD|GBP|CHF|euros?|dollars?|cents?)/iu;
 const A_BAN = any(
   "not|never|no|don't|must not|cannot|avoid|forbidden|prohibited|unless|except|nicht|nie|niemals|kein[enmrs]*|verboten|untersagt|ne|pas|jamais|interdite?s?|aucune?|nunca|prohibid[oa]s?|ningun[oa]?",
 );

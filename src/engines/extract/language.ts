@@ -9,7 +9,7 @@ export const STOP_WORDS: Readonly<Record<Language, ReadonlySet<string>>> = {
     a about after all also am an and any are as at be because been being both but by can could did
     do does doing done don each either else ever every for from get gets got had has have having he
     her here hers him his how i if in into is isn it its just let like ll may me might mine more
-    most much must my no nor not now of off on one only or other our ours out over own re s same
+    most much must my no nor not now of off on one only or other our ours out over per re s same
     shall she should so some such t than that the their theirs them then there these they this those
     to too up upon us ve very was we were what when where whether which while who whom whose why
     will with would yet you your yours`),

@@ -46,7 +46,7 @@ const KIND_WEIGHT: Record<PassageKind, number> = {
   item: 1,
   header: 0.7,
   row: 1.05,
-  code: 0.95,
+  code: 0.8,
 };
 
 interface Sought {

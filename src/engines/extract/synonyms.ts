@@ -30,7 +30,7 @@ const GROUPS: Partial<Record<Language, string>> = {
     buy purchase order
     fast quick speed rapid
     slow delay late wait
-    often frequency every interval each per
+    often frequency every interval each
     duration time period long last
     person people staff human member
     team group crew

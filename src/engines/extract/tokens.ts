@@ -4,7 +4,8 @@
  */
 
 /** A word with what programmers join words by, or the end of a sentence. */
-const TOKEN = /[\p{L}\p{N}_]+(?:[-./:@'’,][\p{L}\p{N}_]+)*|[.!?…]+(?=[\s"'”»)\]*`_]|$)|[。！？]/gu;
+const TOKEN =
+  /[\p{L}\p{N}_]+(?:[-./:@'’,][\p{L}\p{N}_]+)*|(?<![.!?…])[.!?…]+(?=[\s"'”»)\]*`_]|$)|[。！？]/gu;
 
 /** Scripts written without spaces: their words are approximated by pairs of characters. */
 const UNSPACED =
@@ -40,7 +41,8 @@ export function wordsOf(raw: string): readonly string[] {
   const number = groupedNumber(raw);
   if (number !== undefined) return [number];
   const parts = raw.split(/[-./:@'’,_]+/).filter((part) => part !== '');
-  if (parts.length > 1 && !/['’,]/.test(raw)) add(words, raw.replace(/^_+|_+$/g, ''));
+  if (parts.length > 1 && !/['’,]/.test(raw))
+    add(words, raw.slice(0, MAX_WORD).replace(/^_+|_+$/g, ''));
   const numeric = /^\d+[.:]\d+$/.test(raw);
   if (!numeric) for (const part of parts) addPart(words, part);
   return words;

@@ -103,6 +103,9 @@ describe('a turn', () => {
     ['40,000 characters', `${'word '.repeat(8000)} port`],
     ['a megabyte', `${'\u{1f600} abc-def/ghi '.repeat(60_000)} port`],
     ['another language', '¿Qué puerto usa el puente? 포트 번호 ポート port'],
+    ['points', `${'.'.repeat(500_000)}x port`],
+    ['one word', `${'_'.repeat(500_000)}x port`],
+    ['Chinese', `${'端口'.repeat(20_000)} port`],
     ['code', 'SELECT port FROM x WHERE y = "\\"; --'],
   ])('with a question of %s answers', async (_, question) => {
     const session = await open(createExtractEngine());
