@@ -198,7 +198,8 @@ export function migrate(db: Database): void {
       `CREATE TABLE IF NOT EXISTS warmline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
     );
     const from = schemaVersion(db);
-    if (from > MIGRATIONS.length) {
+    // Not a number is a way to write it that only a newer one can know.
+    if (!(from <= MIGRATIONS.length)) {
       throw new BusError(
         'bus_schema',
         `the bus was used by a newer warmline (schema ${from}, this one knows ${MIGRATIONS.length}); upgrade this one`,
