@@ -266,6 +266,15 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(ids(await bus.claim(ALL))).toEqual([second]);
       });
 
+      test('a claim made right after an answer finds the next question of its conversation', async () => {
+        const conversation = await converse();
+        await ask(conversation);
+        const second = await ask(conversation);
+        const settled = bus.complete(await claimOne(), answer());
+        expect(ids(await bus.claim(ALL))).toEqual([second]);
+        expect(await settled).toBe('kept');
+      });
+
       test('a busy conversation does not keep the others waiting', async () => {
         const busy = await converse();
         for (let n = 0; n < 10; n += 1) await ask(busy);

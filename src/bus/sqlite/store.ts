@@ -92,7 +92,10 @@ export class SqliteBus implements Bus {
 
   async claim(request: ClaimRequest): Promise<Lease[]> {
     // A long run of rows that are no questions takes several transactions to get past.
-    while (request.limit > 0 && this.#read((sql) => this.#mayClaim(sql, request))) {
+    while (
+      request.limit > 0 &&
+      (this.#writer.settling || this.#read((sql) => this.#mayClaim(sql, request)))
+    ) {
       const { leases, more } = await this.#writer.submit('claim', () =>
         this.#claims.run(this.#bus.sql, request, this.#stamp()),
       );

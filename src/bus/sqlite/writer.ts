@@ -74,6 +74,11 @@ export class Writer {
     });
   }
 
+  /** Whether a write is on its way that may free a conversation. */
+  get settling(): boolean {
+    return this.#queues.settle.length > 0;
+  }
+
   /** A new connection is in use: it has its settings from the opening. */
   renewed(): void {
     this.#durable = true;
