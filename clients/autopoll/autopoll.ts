@@ -114,6 +114,7 @@ export class Autopoll {
       await once(this.#moved, 'moved', { signal }).catch(() => undefined);
     }
     await bus.heartbeat([...this.#served]);
+    this.#served.clear();
   }
 
   /**

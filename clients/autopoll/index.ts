@@ -1,2 +1,3 @@
 export { Autopoll, type AutopollParts, type AutopollSettings } from './autopoll.js';
+export { Links } from './links.js';
 export { type RunOptions, runAutopoll } from './run.js';
