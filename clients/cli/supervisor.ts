@@ -70,6 +70,7 @@ export class SupervisedChild {
     const exited = once(child, 'exit');
     const ready = await Promise.race([readyLine(child), exited.then(() => undefined)]);
     if (ready === undefined) {
+      await exited; // its output ends a moment before it does
       throw new ChildFailed(this.#options.name, child.exitCode ?? EXIT.failed);
     }
     this.#keeping = this.#keep(exited);

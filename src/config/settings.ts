@@ -166,7 +166,7 @@ const Autopoll = z.object({
   leaseMs: whole(30_000, {
     unit: 'MS',
     min: 100,
-    about: 'how long a claimed question is held without a sign of progress being noted',
+    about: 'how long a claim on a question holds unless it is renewed',
   }),
   renewEveryMs: whole(10_000, {
     unit: 'MS',
@@ -213,7 +213,7 @@ const Process = z.object({
   }),
   watchdogMs: whole(15_000, {
     unit: 'MS',
-    about: 'how long the event loop may stand still before the process ends itself; 0 for ever',
+    about: 'how long the event loop may stand still before the process ends itself; 0 means never',
   }),
 });
 

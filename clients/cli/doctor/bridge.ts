@@ -1,0 +1,118 @@
+/** The address of the bridge: who answers there, or whether one could be started. */
+import { lstatSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { readToken, type Settings } from '../../../src/config/index.js';
+import { BridgeError, type Report } from '../../socket/index.js';
+import { withBridge } from '../bridge-client.js';
+import { type Finding, fail, ok, warn } from './finding.js';
+
+/** A health report comes from memory; a bridge that takes longer is not well. */
+const HEALTH_MS = 5_000;
+
+export async function checkBridge(settings: Settings): Promise<Finding[]> {
+  const token = checkToken(settings);
+  if (token?.status === 'fail') return [token];
+  const found = await probe(settings);
+  return [...(token === undefined ? [] : [token]), ...found];
+}
+
+function checkToken({ address }: Settings): Finding | undefined {
+  if (address.tokenFile === undefined) return undefined;
+  try {
+    readToken(address.tokenFile);
+    return ok('token', `${address.tokenFile} is readable by its owner only`);
+  } catch (error) {
+    return fail('token', (error as Error).message, 'see there');
+  }
+}
+
+async function probe(settings: Settings): Promise<Finding[]> {
+  try {
+    const wait = { timeoutMs: HEALTH_MS };
+    return judge(await withBridge(settings, (client) => client.health(wait)), settings);
+  } catch (error) {
+    if (!(error instanceof BridgeError)) throw error;
+    if (error.code === 'unreachable') return [await checkPort(settings), ...checkSocket(settings)];
+    return [explain(error, settings)];
+  }
+}
+
+function judge(health: Report, settings: Settings): Finding[] {
+  const { status, version, pid } = health;
+  const processes = (health.processes ?? {}) as { zombies?: number };
+  const facts = `warmline ${version} answers at ${where(settings)} (process ${pid}), ${status}`;
+  const findings = [
+    status === 'ok'
+      ? ok('bridge', facts)
+      : fail('bridge', facts, 'see its log, and "engines" in: echo health | nc HOST PORT'),
+  ];
+  if ((processes.zombies ?? 0) > 0) {
+    const count = `the bridge has ${processes.zombies} dead child processes`;
+    findings.push(warn('processes', count, 'restart the bridge, and report it'));
+  }
+  return findings;
+}
+
+function explain(error: BridgeError, settings: Settings): Finding {
+  switch (error.code) {
+    case 'unauthorized':
+      return fail(
+        'bridge',
+        `a bridge at ${where(settings)} wants a token`,
+        'give its --token-file',
+      );
+    case 'bad_reply':
+      return fail(
+        'bridge',
+        `another program listens at ${where(settings)}`,
+        'choose another --port, or stop that program',
+      );
+    default:
+      return fail('bridge', `${where(settings)}: ${error.message}`, 'restart the bridge');
+  }
+}
+
+/** Nobody greets there: free, or held by a program that does not speak our protocol. */
+function checkPort(settings: Settings): Promise<Finding> {
+  const { host, port } = settings.address;
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE';
+      const what = taken ? 'is held by another program' : `cannot be used: ${error.message}`;
+      const fix = taken
+        ? 'choose another --port, or stop that program'
+        : 'choose another --host or --port';
+      resolve(fail('port', `${host}:${port} ${what}`, fix));
+    });
+    probe.listen({ host, port }, () => {
+      probe.close(() => resolve(ok('port', `${host}:${port} is free; no bridge runs there`)));
+    });
+  });
+}
+
+/** Only asked about when nobody answers. */
+function checkSocket({ address }: Settings): Finding[] {
+  if (address.socket === undefined) return [];
+  const stats = lstatSync(address.socket, { throwIfNoEntry: false });
+  if (stats === undefined) return [];
+  return stats.isSocket()
+    ? [
+        warn(
+          'socket',
+          `${address.socket} was left by a bridge that is gone`,
+          `the next bridge replaces it; or run: rm ${address.socket}`,
+        ),
+      ]
+    : [
+        fail(
+          'socket',
+          `${address.socket} exists and is not a socket`,
+          'choose another --socket, or move the file away',
+        ),
+      ];
+}
+
+function where({ address }: Settings): string {
+  return address.socket ?? `${address.host}:${address.port}`;
+}
