@@ -1,14 +1,14 @@
 // Drains the bus named on the command line for ever, and says `claimed N` and `answered N`.
 import { openSqliteBus } from '../../../dist/src/bus/index.js';
 
-const [file, name = 'worker', hold] = process.argv.slice(2);
+const [file, name = 'worker', hold, leaseMs = '60000'] = process.argv.slice(2);
 const bus = openSqliteBus({ file });
 const say = (line) => process.stdout.write(`${line}\n`);
 say('ready');
 
 for (;;) {
   await bus.reap();
-  const leases = await bus.claim({ limit: 8, leaseMs: 60_000 });
+  const leases = await bus.claim({ limit: 8, leaseMs: Number(leaseMs) });
   if (leases.length === 0) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     continue;
