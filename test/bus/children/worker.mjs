@@ -1,9 +1,12 @@
-// Drains the bus named on the command line for ever, and says `claimed N` and `answered N`.
+// Drains the bus named on the command line for ever, and says what it does, a line for each step.
 import { openSqliteBus } from '../../../dist/src/bus/index.js';
 
 const [file, name = 'worker', hold, leaseMs = '60000'] = process.argv.slice(2);
-const bus = openSqliteBus({ file });
 const say = (line) => process.stdout.write(`${line}\n`);
+const bus = openSqliteBus({
+  file,
+  observer: { trouble: ({ code }) => say(`trouble ${code}`), recovered: () => say('recovered') },
+});
 say('ready');
 
 for (;;) {
