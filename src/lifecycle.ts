@@ -72,6 +72,9 @@ export async function runUntilStopped(
     else beginStop('failure', 0);
   };
 
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   for (const signal of SIGNALS) process.on(signal, onSignal);
   process.on('disconnect', onOrphaned);
   if (process.connected === false) onOrphaned();
@@ -80,9 +83,7 @@ export async function runUntilStopped(
   try {
     await body({
       stopping: stop.signal,
-      stopped: new Promise((resolve) => {
-        stop.signal.addEventListener('abort', () => resolve(), { once: true });
-      }),
+      stopped,
       drainMs: () => (failed ? 0 : options.drainMs),
     });
   } catch (error) {

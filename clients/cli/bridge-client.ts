@@ -22,8 +22,10 @@ export function clientOptions({ address, turns }: Settings, name: string): Bridg
 export async function withBridge<T>(
   settings: Settings,
   use: (client: BridgeClient) => Promise<T>,
+  connectTimeoutMs?: number,
 ): Promise<T> {
-  const client = await connect({ ...clientOptions(settings, 'warmline-cli'), reconnect: false });
+  const options = { ...clientOptions(settings, 'warmline-cli'), connectTimeoutMs };
+  const client = await connect({ ...options, reconnect: false });
   try {
     return await use(client);
   } finally {

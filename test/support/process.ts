@@ -38,6 +38,9 @@ export class Program {
   readonly ended: Promise<Ended>;
   #stdout = '';
   #stderr = '';
+  #over = false;
+  /** Called at each output and at the end. */
+  #heard = new Set<() => void>();
 
   constructor(command: string, words: readonly string[], around: Surroundings = {}) {
     this.child = spawn(command, words, {
@@ -47,16 +50,25 @@ export class Program {
     });
     this.child.stdout?.on('data', (chunk) => {
       this.#stdout += chunk;
+      this.#tell();
     });
     this.child.stderr?.on('data', (chunk) => {
       this.#stderr += chunk;
+      this.#tell();
     });
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({
+    // Not "close": it never comes once this side has closed the IPC channel.
+    const { stdout, stderr } = this.child;
+    const silent = [stdout, stderr].map((stream) => stream && once(stream, 'end'));
+    this.ended = Promise.all([once(this.child, 'exit'), ...silent]).then(([[code, signal]]) => ({
       code,
       signal,
       stdout: this.#stdout,
       stderr: this.#stderr,
     }));
+    void this.ended.then(() => {
+      this.#over = true;
+      this.#tell();
+    });
     onTestFinished(async () => {
       this.child.kill('SIGKILL');
       await this.ended;
@@ -77,20 +89,11 @@ export class Program {
 
   /** Resolves with the match once either output has it. @throws when the program ends without it */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
-    const { stdout, stderr } = this.child;
-    const over = new AbortController();
-    const ended = this.ended.finally(() => over.abort());
     for (;;) {
       const match = pattern.exec(this.#stdout) ?? pattern.exec(this.#stderr);
       if (match !== null) return match;
-      if (over.signal.aborted) {
-        const { code, stderr: complaint } = await ended;
-        throw new Error(`ended with ${code} without ${pattern}: ${complaint}`);
-      }
-      const { signal } = over;
-      const more = [stdout, stderr].map((stream) => stream && once(stream, 'data', { signal }));
-      await Promise.race(more).catch(() => undefined);
-      for (const waiting of more) waiting?.catch(() => undefined);
+      if (this.#over) throw new Error(`ended without ${pattern}: ${this.#stderr}`);
+      await new Promise<void>((resolve) => this.#heard.add(resolve));
     }
   }
 
@@ -103,6 +106,12 @@ export class Program {
   kill(signal: NodeJS.Signals): Promise<Ended> {
     this.child.kill(signal);
     return this.ended;
+  }
+
+  #tell(): void {
+    const heard = [...this.#heard];
+    this.#heard.clear();
+    for (const tell of heard) tell();
   }
 }
 

@@ -6,7 +6,8 @@ import { BridgeError, type Report } from '../../socket/index.js';
 import { withBridge } from '../bridge-client.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** A health report comes from memory; a bridge that takes longer is not well. */
+/** A greeting and a health report come from memory; a bridge that takes longer is not well. */
+const GREETING_MS = 2_000;
 const HEALTH_MS = 5_000;
 
 export async function checkBridge(settings: Settings): Promise<Finding[]> {
@@ -28,8 +29,12 @@ function checkToken({ address }: Settings): Finding | undefined {
 
 async function probe(settings: Settings): Promise<Finding[]> {
   try {
-    const wait = { timeoutMs: HEALTH_MS };
-    return judge(await withBridge(settings, (client) => client.health(wait)), settings);
+    const health = await withBridge(
+      settings,
+      (client) => client.health({ timeoutMs: HEALTH_MS }),
+      GREETING_MS,
+    );
+    return judge(health, settings);
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     if (error.code === 'unreachable') return [await checkPort(settings), ...checkSocket(settings)];
