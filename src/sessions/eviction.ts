@@ -53,16 +53,11 @@ export function whoLeaves<S extends SessionFacts>(
 }
 
 /**
- * The ready session that makes room for a query no session suits: the least recently used, fresh
- * ones first, for they hold nothing. Never one whose key has a query waiting.
+ * The one of these resting sessions that makes room for a query none of them suits: the least
+ * recently used, fresh ones first, for they hold nothing.
  */
-export function victim<S extends SessionFacts>(
-  sessions: readonly S[],
-  isAwaited: (key: string) => boolean,
-): S | undefined {
-  return sessions
-    .filter(({ state, leaving }) => state.at === 'ready' && !leaving)
-    .filter(({ key }) => key === undefined || !isAwaited(key))
+export function victim<S extends SessionFacts>(resting: readonly S[]): S | undefined {
+  return [...resting]
     .sort((a, b) => Number(a.key !== undefined) - Number(b.key !== undefined) || leastRecent(a, b))
     .at(0);
 }

@@ -231,6 +231,8 @@ export class Fleet {
       return;
     }
     if (nowMs < opensAtMs(this.#health)) return;
+    // One at a time, and only when the last that was replaced has really gone.
+    if (this.#sessions.length > this.#limits.size) return;
     if (this.#sessions.some(({ replaces }) => replaces !== undefined)) return;
     this.#log.debug({ session: session.id, reason }, 'session is being replaced');
     this.#open(session.context, undefined, session);

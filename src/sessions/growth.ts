@@ -25,7 +25,7 @@ export function growth<S extends SessionFacts, W extends Wanted>(
   sessions: readonly S[],
   room: Room,
   traits: EngineTraits,
-  isAwaited: (key: string) => boolean,
+  isAwaited: (session: S, by: W) => boolean,
 ): Step<S, W>[] {
   const steps: Step<S, W>[] = [];
   let slots = room.mayOpen ? room.slots : 0;
@@ -46,7 +46,7 @@ export function growth<S extends SessionFacts, W extends Wanted>(
       slots -= 1;
       steps.push({ do: 'open', wanted });
     } else {
-      const leaver = victim(resting, isAwaited);
+      const leaver = victim(resting.filter((session) => !isAwaited(session, wanted)));
       const rebinds = leaver !== undefined && canRebind(leaver, wanted, traits);
       if (leaver !== undefined && (rebinds || room.mayOpen)) {
         resting = resting.filter((session) => session !== leaver);
@@ -59,14 +59,17 @@ export function growth<S extends SessionFacts, W extends Wanted>(
   return steps;
 }
 
-/** A query this old may take the place of a session that younger queries would use. */
+/** Time after which the first query may take the place of sessions that suit only younger ones. */
 const RESTLESS_MS = 1_000;
-/** And this old even that of a sticky session whose next question waits already. */
+/** Time after which the oldest may take even a sticky session whose next question waits. */
 const OVERDUE_MS = 30_000;
 
-export function patienceOf(waitedMs: number): 'patient' | 'restless' | 'overdue' {
-  if (waitedMs >= OVERDUE_MS) return 'overdue';
-  return waitedMs >= RESTLESS_MS ? 'restless' : 'patient';
+export function isRestless(waitedMs: number): boolean {
+  return waitedMs >= RESTLESS_MS;
+}
+
+export function isOverdue(waitedMs: number): boolean {
+  return waitedMs >= OVERDUE_MS;
 }
 
 function isResting({ state, leaving }: SessionFacts): boolean {

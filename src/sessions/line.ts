@@ -102,13 +102,6 @@ export class Line {
     return true;
   }
 
-  /** Whether a query of this key waits. */
-  awaits(key: string): boolean {
-    const lane = this.#lanes.get(key);
-    if (lane === undefined) return false;
-    return lane.length > 0 || this.#candidates.some((job) => job.key === key);
-  }
-
   /** Its place in the line, from 1; behind all candidates while its key is being served. */
   positionOf(job: Job): number {
     // From the end, where a query that has just come usually stands.

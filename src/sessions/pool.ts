@@ -12,12 +12,12 @@
 import type { ContextFile } from '../context/index.js';
 import type { Engine } from '../engines/index.js';
 import { fault, type WarmlineError } from '../errors.js';
-import { choose } from './affinity.js';
+import { choose, suits } from './affinity.js';
 import { type After, Alarm } from './alarm.js';
 import type { EngineHealth } from './backoff.js';
 import { runsOutMs, waitedTooLong } from './clocks.js';
 import { Fleet, type FleetCounts, type FleetDeps, type FleetTotals } from './fleet.js';
-import { growth, patienceOf } from './growth.js';
+import { growth, isOverdue, isRestless, type Room } from './growth.js';
 import { Job, type Work } from './job.js';
 import type { PoolLimits } from './limits.js';
 import { Line, roomInMs } from './line.js';
@@ -195,30 +195,43 @@ export class Pool {
   #grow(nowMs: number): void {
     if (this.#closed !== undefined) return;
     if (this.#line.size > 0) {
-      const awaited = (key: string) => this.#line.awaits(key);
-      const room = this.#fleet.room(nowMs);
-      this.#fleet.take(growth(this.#line.candidates, this.sessions, room, this.engine, awaited));
+      this.#makeRoom(this.#inOrderOfNeed(nowMs), this.#fleet.room(nowMs), nowMs);
     }
     this.#fleet.fillUp(nowMs, this.#line.size > 0);
   }
 
   /**
-   * The query that waits longest gets a session although others, that came later, could use those
-   * there are: without this a busy key or a busy context would keep everybody else out for ever.
+   * The first in need gets a session although others could use those there are: without this a
+   * busy key or a busy context would keep everybody else out for ever.
    */
-  #yieldToOldest(nowMs: number): void {
-    const { oldest } = this.#line;
-    const patience = oldest === undefined ? 'patient' : patienceOf(nowMs - oldest.work.askedMs);
-    if (oldest === undefined || patience === 'patient') return;
-    if (choose(this.sessions, oldest, this.engine) !== undefined) return;
-    const awaited = (key: string) => patience === 'restless' && this.#line.awaits(key);
-    const room = { ...this.#fleet.room(nowMs), slots: 0 };
-    this.#fleet.take(growth([oldest], this.sessions, room, this.engine, awaited));
+  #yieldToFirst(nowMs: number): void {
+    const first = this.#inOrderOfNeed(nowMs)[0];
+    if (first === undefined || !isRestless(nowMs - first.work.askedMs)) return;
+    if (choose(this.sessions, first, this.engine) !== undefined) return;
+    this.#makeRoom([first], { ...this.#fleet.room(nowMs), slots: 0 }, nowMs);
+  }
+
+  /** Whoever is overdue comes first here, so that what opens for it is not taken from it again. */
+  #inOrderOfNeed(nowMs: number): readonly Job[] {
+    const { oldest, candidates } = this.#line;
+    if (oldest === undefined || oldest === candidates[0]) return candidates;
+    if (!isOverdue(nowMs - oldest.work.askedMs)) return candidates;
+    return [oldest, ...candidates.filter((job) => job !== oldest)];
+  }
+
+  #makeRoom(jobs: readonly Job[], room: Room, nowMs: number): void {
+    const isAwaited = (session: Session, by: Job) =>
+      session.key !== undefined &&
+      !isOverdue(nowMs - by.work.askedMs) &&
+      this.#line.candidates.some(
+        (job) => job.key === session.key && suits(session, job, this.engine) > 0,
+      );
+    this.#fleet.take(growth(jobs, this.sessions, room, this.engine, isAwaited));
   }
 
   #rested(nowMs: number): void {
     if (this.#line.size === 0) return;
-    this.#yieldToOldest(nowMs);
+    this.#yieldToFirst(nowMs);
     this.#pump(nowMs);
     this.#grow(nowMs);
   }
