@@ -123,7 +123,8 @@ export function warmline(words: readonly string[], around?: Surroundings): Promi
   return start(words, around).ended;
 }
 
-function plainEnvironment(): NodeJS.ProcessEnv {
+/** The environment tests run in, without settings of warmline. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('WARMLINE_'));
   return Object.fromEntries(others);
 }
