@@ -246,7 +246,7 @@ export class Session implements SessionFacts {
 
   #settle(job: Job, result: TurnResult | undefined, error: WarmlineError | undefined): void {
     const state = this.#state;
-    if ((state.at !== 'busy' && state.at !== 'stopping') || state.turn !== job) return;
+    if (state.at !== 'busy' && state.at !== 'stopping') return;
     const nowMs = this.#clock.monotonicMs();
     // An asker that gave up, or whose time is up, reads just that, whatever came at the last moment.
     const late = nowMs >= job.endsByMs ? tooLate(nowMs - job.startedMs) : undefined;

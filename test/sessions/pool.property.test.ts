@@ -210,6 +210,9 @@ test('every query has one outcome, sessions are never shared, nothing is remembe
       expect(fake.opened).toBe(opened);
       expect(fake.live.size).toBeLessThanOrEqual(given.limits.size);
       expect(fake.live.size).toBe(pool.sessions.length);
+      for (const { state, leaving } of pool.sessions) {
+        expect([state.at, leaving]).toEqual(['ready', false]);
+      }
 
       await pool.close();
       expect(fake.live.size).toBe(0);

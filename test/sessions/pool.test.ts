@@ -255,6 +255,36 @@ test('a cancelled turn that does not stop is ended with its session', async () =
   await expect(session?.closed).resolves.toEqual({ how: 'closed' });
 });
 
+test('a cancel that came too early for the engine is asked for again before the session is ended', async () => {
+  const { clock, engine, ask, cancel } = await startPool({ size: 1, graceMs: 500 });
+  const session = [...engine.live][0];
+  const heard = session?.cancel.bind(session);
+  let cancels = 0;
+  Object.assign(session ?? {}, {
+    cancel: () => {
+      cancels += 1;
+      if (cancels > 1) heard?.();
+    },
+  });
+  const asked = ask('!fake silent');
+  cancel(asked);
+  await clock.advance(400);
+  expect(cancels).toBe(2);
+  expect(asked.error).toMatchObject({ code: 'cancelled' });
+  expect(engine.live.has(session as never)).toBe(true);
+});
+
+test('an error nobody expected costs a session its place, also a sticky one', async () => {
+  const { clock, pool, ask } = await startPool();
+  const broken = ask('!fake throw', { key: 'k' });
+  await clock.advance(1);
+  expect(broken.error).toMatchObject({ code: 'engine_error' });
+  expect(pool.sessions.map(({ id }) => id)).not.toContain(broken.session);
+  const next = ask('!fake history', { key: 'k' });
+  await clock.advance(1);
+  expect(next.answer).toBe('[]');
+});
+
 test('a session that dies in a turn fails that turn alone, and is replaced', async () => {
   const { clock, pool, ask } = await startPool({ size: 2 });
   const neighbour = ask('!fake delay=100 Why?');

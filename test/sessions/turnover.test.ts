@@ -25,6 +25,19 @@ test('a worn session serves on until its replacement is ready: nobody waits', as
   expect(engine.live.size).toBe(1);
 });
 
+test('while a worn session finishes its turn, its replacement is not replaced in turn', async () => {
+  const { clock, engine, pool, ask } = await startPool({ size: 1, maxTurns: 2 });
+  for (const question of ['one', 'two', '!fake delay=5000 three']) ask(question);
+  await clock.advance(10);
+  for (const question of ['four', 'five', '!fake delay=5000 six']) ask(question);
+  await clock.advance(10);
+  expect(pool.totals.turns).toBe(6);
+  expect(engine.live.size).toBe(2);
+  await clock.advance(20_000);
+  expect(engine.live.size).toBe(1);
+  expect(pool.totals.replaced).toBe(2);
+});
+
 test('age and memory wear a session out as well', async () => {
   const old = await startPool({ size: 1, maxAgeMs: 60_000 });
   await old.clock.advance(80_000);
