@@ -22,13 +22,15 @@ export type ParsedQuestion =
 
 const MAX_QUERY_ID = 256;
 
+const Priority = z.number().int().min(-1000).max(1000);
+
 const QueryBody = z.object({
   query_id: z.string().max(MAX_QUERY_ID).nullish(),
   question: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
   context_file: z.string().min(1).max(4096).nullish(),
   session: z.string().min(1).max(256).nullish(),
   model: z.string().min(1).max(256).nullish(),
-  priority: z.number().int().min(-1000).max(1000).nullish(),
+  priority: Priority.nullish(),
   timeout_ms: z.number().int().min(1).max(86_400_000).nullish(),
   depends_on: z.array(z.union([z.string(), z.number().int()])).nullish(),
 });
@@ -38,18 +40,27 @@ const QueryBody = z.object({
  * @param metadata the `metadata` column, normally JSON text
  */
 export function parseQuestion(message: unknown, metadata: unknown): ParsedQuestion {
+  const body = typeof message === 'string' ? parseJson(message) : undefined;
+  if (isQuery(body)) return fromQuery(body);
   const isQuestion = actionType(metadata) === 'question';
   if (typeof message !== 'string') {
     return isQuestion ? invalid(undefined, 'the message is not text') : { kind: 'ignored' };
   }
-  const body = parseJson(message);
-  if (isRecord(body) && body.type === 'query') return fromQuery(body);
   // A typed body says itself what it is: an answer or a heartbeat is never a question, or two
   // shards would answer each other's answers for ever.
   if (!isQuestion || (isRecord(body) && typeof body.type === 'string')) return { kind: 'ignored' };
   return body === undefined && looksLikeBrokenJson(message)
     ? invalid(salvageQueryId(message), 'the question is not valid JSON; send it again whole')
     : fromText(message);
+}
+
+/** What taking a row in needs to know of it: its priority among questions, or that it is none. */
+export function priorityOf(message: unknown, metadata: unknown): number | 'ignored' {
+  const body = typeof message === 'string' ? parseJson(message) : undefined;
+  if (isQuery(body)) {
+    return body.priority === undefined ? 0 : (Priority.safeParse(body.priority).data ?? 0);
+  }
+  return parseQuestion(message, metadata).kind === 'ignored' ? 'ignored' : 0;
 }
 
 /** The question of a row taken in earlier: still owed an answer if its writer changed it since. */
@@ -124,6 +135,10 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function isQuery(body: unknown): body is Record<string, unknown> {
+  return isRecord(body) && body.type === 'query';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

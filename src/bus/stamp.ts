@@ -5,7 +5,18 @@ import type { Clock } from '../clock.js';
 export function naiveUtc(us: number): string {
   const ms = Math.floor(us / 1000);
   const micros = us - ms * 1000;
-  return new Date(ms).toISOString().slice(0, -1) + String(micros).padStart(3, '0');
+  return toMilliseconds(ms) + String(micros).padStart(3, '0');
+}
+
+/** The answers of one transaction share their millisecond. */
+const latest = { ms: Number.NaN, text: '' };
+
+function toMilliseconds(ms: number): string {
+  if (latest.ms !== ms) {
+    latest.text = new Date(ms).toISOString().slice(0, -1);
+    latest.ms = ms;
+  }
+  return latest.text;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Takes new rows of `messages` into our own tables, by a watermark on their id. Runs inside the
  * transaction of a claim. A row of any shape is taken or passed over; none stops the others.
  */
-import { parseQuestion } from '../question.js';
+import { priorityOf } from '../question.js';
 import type { NewRow, Statements } from './statements.js';
 
 const PAGE_ROWS = 1000;
@@ -150,8 +150,6 @@ interface Page {
 function sort(row: NewRow): Entry | undefined {
   // Without a conversation nobody can be answered, and no lane can hold it.
   if (!row.ours || typeof row.conversation_id !== 'string') return undefined;
-  const parsed = parseQuestion(row.message, row.metadata);
-  const priority =
-    parsed.kind === 'ignored' ? 'ignored' : parsed.kind === 'question' ? parsed.priority : 0;
+  const priority = priorityOf(row.message, row.metadata);
   return { id: row.id, conversation: row.conversation_id, priority };
 }

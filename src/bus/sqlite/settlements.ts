@@ -3,14 +3,16 @@
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
-import type { Head, Statements } from './statements.js';
+import type { AnswerRow, AuditRow, DoneRow, Head, Statements } from './statements.js';
 
 export class Settlements {
   readonly #session: string;
   /** Collected here and written once for each transaction, so that each costs no statement. */
   readonly #counted = new Map<string, number>();
-  #finished: number[] = [];
+  #left: number[] = [];
   #read: number[] = [];
+  #answers: Answered[] = [];
+  #unanswered: DoneRow[] = [];
 
   constructor(session: string) {
     this.#session = session;
@@ -32,33 +34,30 @@ export class Settlements {
       this.count('stale');
       return 'lost';
     }
-    const now = naiveUtc(nowUs);
+    const addressee = sql.addressee.get(id);
+    if (addressee === undefined) {
+      const { conversationId: conversation, seenAtUs, attempt, claimedAtUs } = lease;
+      this.#finish({ id, conversation, seenAtUs }, 'orphaned', attempt, claimedAtUs, nowUs);
+      return 'orphaned';
+    }
+    const { conversation, from, to } = addressee;
     const message = answerMessage(id, lease.question, answer);
-    const written = sql.insertAnswer.run(message, answerMetadata(id), now, id);
-    const outcome = written.changes === 0 ? 'orphaned' : outcomeOf(answer);
-    const answerId = written.changes === 0 ? null : written.lastInsertRowid;
-    if (answerId !== null) this.#audit(sql, lease, message.length, now);
+    const now = naiveUtc(nowUs);
     this.#read.push(id);
-    this.count(outcome);
-    sql.finish.run(
-      id,
-      this.#session,
-      lease.conversationId,
-      outcome,
-      answerId,
-      lease.attempt,
-      answer.error?.code ?? null,
-      lease.seenAtUs,
-      lease.claimedAtUs,
-      Math.max(nowUs, lease.claimedAtUs),
-    );
-    return answerId === null ? 'orphaned' : 'kept';
+    this.#answers.push({
+      lease,
+      answer,
+      nowUs,
+      row: [conversation, from, to, message, answerMetadata(id), now],
+    });
+    this.count(outcomeOf(answer));
+    return 'kept';
   }
 
   /** A question that vanished, with its conversation or alone, before it was leased. */
   orphan(sql: Statements, head: Head, nowUs: number): boolean {
     if (!this.#leaveLane(sql, head.lane, head.id, null, nowUs)) return false;
-    this.#finishUnanswered(sql, head, 'orphaned', head.attempts, nowUs);
+    this.#finish(head, 'orphaned', head.attempts, null, nowUs);
     return true;
   }
 
@@ -72,7 +71,7 @@ export class Settlements {
     for (const row of rows) {
       sql.dropIgnorable.run({ id: row.id });
       this.#read.push(row.id);
-      this.#finishUnanswered(sql, row, 'ignored', 0, nowUs);
+      this.#finish(row, 'ignored', 0, null, nowUs);
     }
     return rows.length;
   }
@@ -98,26 +97,32 @@ export class Settlements {
     const left =
       sql.advance.run(nowUs, id, lane, token).changes === 1 ||
       sql.endLane.run(lane, id, token).changes === 1;
-    if (left) this.#finished.push(id);
+    if (left) this.#left.push(id);
     return left;
   }
 
-  #audit(sql: Statements, lease: Lease, length: number, now: string): void {
-    const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${length}}`;
-    sql.audit.run(lease.conversationId, this.#session, 'send_message', details, now);
-  }
-
-  #finishUnanswered(
-    sql: Statements,
+  /** Notes the end of a row that got no answer. */
+  #finish(
     row: { id: number; conversation: string; seenAtUs: number },
     outcome: 'ignored' | 'orphaned',
     attempts: number,
+    claimedAtUs: number | null,
     nowUs: number,
   ): void {
     const { id, conversation, seenAtUs } = row;
-    const at = Math.max(nowUs, seenAtUs);
-    const session = this.#session;
-    sql.finish.run(id, session, conversation, outcome, null, attempts, null, seenAtUs, null, at);
+    const at = Math.max(nowUs, claimedAtUs ?? seenAtUs);
+    this.#unanswered.push([
+      id,
+      this.#session,
+      conversation,
+      outcome,
+      null,
+      attempts,
+      null,
+      seenAtUs,
+      claimedAtUs,
+      at,
+    ]);
     this.count(outcome);
   }
 
@@ -127,15 +132,50 @@ export class Settlements {
 
   /** The rest of what this transaction settled: all of it or, with the transaction, none. */
   beforeCommit(sql: Statements): void {
-    if (this.#finished.length > 0) sql.dropWork.run(JSON.stringify(this.#finished));
+    if (this.#left.length > 0) sql.dropWork.run(JSON.stringify(this.#left));
     if (this.#read.length > 0) sql.markRead.run(JSON.stringify(this.#read));
+    const ids = sql.insertAnswers(this.#answers.map(({ row }) => row));
+    sql.insertAudits(this.#answers.map((answered) => this.#auditOf(answered)));
+    sql.insertDone(this.#answers.map((answered, at) => this.#doneOf(answered, ids[at] ?? null)));
+    sql.insertDone(this.#unanswered);
     for (const [name, by] of this.#counted) sql.count.run({ session: this.#session, name, by });
   }
 
   /** After a commit, and after a rollback. */
   forget(): void {
     this.#counted.clear();
-    this.#finished = [];
+    this.#left = [];
     this.#read = [];
+    this.#answers = [];
+    this.#unanswered = [];
   }
+
+  #auditOf({ lease, row }: Answered): AuditRow {
+    const [, , , message, , now] = row;
+    const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${message.length}}`;
+    return [lease.conversationId, this.#session, 'send_message', details, now];
+  }
+
+  #doneOf({ lease, answer, nowUs }: Answered, answerId: number | null): DoneRow {
+    return [
+      lease.questionId,
+      this.#session,
+      lease.conversationId,
+      outcomeOf(answer),
+      answerId,
+      lease.attempt,
+      answer.error?.code ?? null,
+      lease.seenAtUs,
+      lease.claimedAtUs,
+      Math.max(nowUs, lease.claimedAtUs),
+    ];
+  }
+}
+
+/** An answer that its transaction will write. */
+interface Answered {
+  readonly lease: Lease;
+  readonly answer: Answer;
+  readonly nowUs: number;
+  readonly row: AnswerRow;
 }

@@ -5,6 +5,7 @@
  * than the statement itself.
  */
 import type { Database } from 'better-sqlite3';
+import { bulkInsert } from './bulk-insert.js';
 
 /** True while the conversation's time has not run out; an unreadable time never runs out. */
 const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
@@ -130,32 +131,27 @@ export function prepareStatements(db: Database) {
       `DELETE FROM warmline_lanes
        WHERE lane_id = ? AND head_id = ? AND lease_token IS ? AND unfinished = 1`,
     ),
-    insertAnswer: hot<[message: string, metadata: string, now: string, id: number]>(
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read)
-       SELECT m.conversation_id, m.to_session, m.from_session, ?, ?, ?, 0
+    /** Whom an answer goes to; nothing when the question or its conversation is gone. */
+    addressee: hot<[id: number], Addressee>(
+      `SELECT m.conversation_id AS conversation, m.to_session AS "from", m.from_session AS "to"
        FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = ?`,
     ),
-    audit: hot<
-      [conversation: string, session: string, action: string, details: string, now: string]
-    >(
-      `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp)
-       VALUES (?, ?, ?, ?, ?)`,
+    insertAnswers: bulkInsert<AnswerRow>(
+      db,
+      `INSERT INTO messages
+         (conversation_id, from_session, to_session, message, metadata, timestamp, read) VALUES`,
+      '(?, ?, ?, ?, ?, ?, 0)',
     ),
-    finish: hot<
-      [
-        id: number,
-        session: string,
-        conversation: string,
-        outcome: string,
-        answerId: number | bigint | null,
-        attempts: number,
-        errorCode: string | null,
-        seenAtUs: number,
-        claimedAtUs: number | null,
-        completedAtUs: number,
-      ]
-    >(`INSERT INTO warmline_done VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insertAudits: bulkInsert<AuditRow>(
+      db,
+      `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp) VALUES`,
+      '(?, ?, ?, ?, ?)',
+    ),
+    insertDone: bulkInsert<DoneRow>(
+      db,
+      'INSERT INTO warmline_done VALUES',
+      '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
     /** Once for each transaction, over the ids of what it finished. */
     dropWork: hot<[ids: string]>(
       `DELETE FROM warmline_work WHERE question_id IN (SELECT value FROM json_each(?))`,
@@ -340,6 +336,42 @@ interface Named<P, R> {
   iterate(values: P): IterableIterator<R>;
   run(values: P): Ran;
 }
+
+interface Addressee {
+  readonly conversation: unknown;
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+export type AnswerRow = readonly [
+  conversation: unknown,
+  from: unknown,
+  to: unknown,
+  message: string,
+  metadata: string,
+  now: string,
+];
+
+export type AuditRow = readonly [
+  conversation: string,
+  session: string,
+  action: string,
+  details: string,
+  now: string,
+];
+
+export type DoneRow = readonly [
+  id: number,
+  session: string,
+  conversation: string,
+  outcome: string,
+  answerId: number | null,
+  attempts: number,
+  errorCode: string | null,
+  seenAtUs: number,
+  claimedAtUs: number | null,
+  completedAtUs: number,
+];
 
 interface Positional<P extends unknown[], R> {
   get(...values: P): R | undefined;
