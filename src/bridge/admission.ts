@@ -56,9 +56,11 @@ export function selectEngine<E extends { readonly name: string; readonly model: 
   );
 }
 
-/** Look-ups take no session, so they have a bound of their own. */
-export function lookupsFull(lookingUp: number, limit: number): WarmlineError | undefined {
-  if (lookingUp < limit) return undefined;
+/** Look-ups take no session and stand in no line, so they have a bound of their own. */
+export const MAX_LOOKUPS = 1024;
+
+export function lookupsFull(lookingUp: number): WarmlineError | undefined {
+  if (lookingUp < MAX_LOOKUPS) return undefined;
   return fault('busy', `${lookingUp} queries wait for their context file; ask again later`, {
     retryAfterMs: 100,
   });

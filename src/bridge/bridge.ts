@@ -107,8 +107,8 @@ class WarmBridge implements Bridge {
 
   health(): BridgeHealth {
     const nowMs = this.#clock.monotonicMs();
-    const usual = deskState(this.#usual, nowMs);
-    const states = this.#desks.map((desk) => deskState(desk, nowMs));
+    const usual = deskState(this.#usual);
+    const states = this.#desks.map(deskState);
     const { warm, busy } = this.#usual.pool.counts;
     const isWarm = warm + busy > 0 || this.#usual.pool.limits.spares === 0;
     return {
@@ -167,8 +167,7 @@ class WarmBridge implements Bridge {
   }
 
   #lookUp(flight: Flight, nowMs: number): void {
-    const { pool } = flight.desk;
-    const refusal = pool.refusal(nowMs) ?? lookupsFull(this.#lookingUp, pool.limits.queueLimit);
+    const refusal = lookupsFull(this.#lookingUp);
     if (refusal !== undefined) {
       flight.failed(refusal);
       return;
@@ -215,7 +214,7 @@ class WarmBridge implements Bridge {
       if (desk.engine.binds === 'context') bound.push(desk);
       else desk.pool.warm(undefined);
     }
-    if (bound.length === 0) return;
+    // Also without such an engine: queries that come at once need not find out about a default.
     const found = (context: ContextFile | undefined) => {
       for (const { pool } of bound) pool.warm(context);
     };

@@ -7,12 +7,10 @@ import type { Histogram } from './histogram.js';
 
 export type DeskState = 'ok' | 'starting' | 'degraded' | 'down';
 
-export function deskState({ engine, pool }: Desk, nowMs: number): DeskState {
+export function deskState({ engine, pool }: Desk): DeskState {
   const { warm, busy, starting } = pool.counts;
   const { health } = pool;
-  if (health.at === 'quarantined' && nowMs < health.untilMs && warm + busy + starting === 0) {
-    return 'down';
-  }
+  if (health.at === 'quarantined' && warm + busy === 0) return 'down';
   const { auth, limit } = statusOf(engine);
   if (health.at !== 'well' || auth === 'failed' || limit.state === 'limited') return 'degraded';
   return warm + busy === 0 && starting > 0 ? 'starting' : 'ok';
@@ -35,7 +33,7 @@ export function deskReport(desk: Desk, isDefault: boolean, nowMs: number): Recor
     engine: desk.name,
     model: desk.model,
     default: isDefault,
-    state: deskState(desk, nowMs),
+    state: deskState(desk),
     sessions: { warm, busy, starting, size: pool.limits.size },
     queued,
     last_failure:

@@ -85,17 +85,6 @@ export class Pool {
     this.#grow(this.#clock.monotonicMs());
   }
 
-  /** Whether a query that had to wait would be refused now, with what its asker reads. */
-  refusal(nowMs: number): WarmlineError | undefined {
-    if (this.#closed !== undefined) return shuttingDown();
-    const unavailable = this.#fleet.unavailable(nowMs);
-    if (unavailable !== undefined) return unavailable;
-    const waiting = this.#line.size;
-    if (waiting < this.limits.queueLimit) return undefined;
-    const retryAfterMs = roomInMs(waiting, this.limits.size, this.#meanTurnMs);
-    return lineFull(this.engine.name, waiting, retryAfterMs);
-  }
-
   /** Runs the query now or as soon as it can; `work` hears the rest, possibly before this returns. */
   submit(work: Work, nowMs: number): Job {
     const { timeoutMs = this.limits.scheduleToCloseMs } = work;
@@ -109,7 +98,7 @@ export class Pool {
         return job;
       }
     }
-    const refusal = this.refusal(nowMs);
+    const refusal = this.#refusal(nowMs);
     if (refusal === undefined) this.#wait(job, nowMs);
     else this.#giveUp(job, refusal, nowMs);
     return job;
@@ -142,6 +131,17 @@ export class Pool {
     this.#fleet.end(shuttingDown());
     this.#finishClose();
     return done;
+  }
+
+  /** Why a query that finds no session may not wait for one. */
+  #refusal(nowMs: number): WarmlineError | undefined {
+    if (this.#closed !== undefined) return shuttingDown();
+    const unavailable = this.#fleet.unavailable(nowMs);
+    if (unavailable !== undefined) return unavailable;
+    const waiting = this.#line.size;
+    if (waiting < this.limits.queueLimit) return undefined;
+    const retryAfterMs = roomInMs(waiting, this.limits.size, this.#meanTurnMs);
+    return lineFull(this.engine.name, waiting, retryAfterMs);
   }
 
   #wait(job: Job, nowMs: number): void {
