@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { bareLoop, makeBus, recordedRate } from './bus-file.js';
 import { type Figure, median, perSecond } from './figures.js';
-import { runWarmline, startWarmline } from './processes.js';
+import { runWarmline, startFake } from './processes.js';
 
 const CONVERSATIONS = 256;
 const BARE_ANSWERS = 10_000;
@@ -12,15 +12,7 @@ export async function drain(
   size: { questions: number; oldRows: number; rounds: number },
 ): Promise<Figure[]> {
   const file = join(dir, 'drain.db');
-  const warm = await startWarmline(
-    'serve',
-    '--port',
-    '0',
-    '--engine',
-    'fake',
-    '--log-level',
-    'warn',
-  );
+  const warm = await startFake(dir);
   const once = async (oldRows: number) => {
     await makeBus(file, { questions: size.questions, conversations: CONVERSATIONS, oldRows });
     const words = ['autopoll', '--db', file, '--port', String(warm.port), '--once'];

@@ -20,7 +20,7 @@ const chosen = words.filter((word) => !word.startsWith('-'));
 const dir = mkdtempSync(join(tmpdir(), 'warmline-bench-'));
 
 const groups: Record<string, () => Promise<Figure[]>> = {
-  transport: () => (short ? transport(40_000, 1) : transport(400_000, 5)),
+  transport: () => (short ? transport(dir, 40_000, 1) : transport(dir, 400_000, 5)),
   drain: () =>
     drain(
       dir,
@@ -29,7 +29,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
         : { questions: 100_000, oldRows: 1_000_000, rounds: 3 },
     ),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
-  steady: () => steady(short ? 20_000 : 200_000),
+  steady: () => steady(dir, short ? 20_000 : 200_000),
 };
 
 const unknown = chosen.find((name) => !Object.hasOwn(groups, name));

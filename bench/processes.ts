@@ -20,6 +20,21 @@ export function startWarmline(...words: string[]): Promise<Running> {
   );
 }
 
+/** The server with the fake engine, and no document that it would look for: `dir` is empty. */
+export function startFake(dir: string): Promise<Running> {
+  return startWarmline(
+    'serve',
+    '--port',
+    '0',
+    '--engine',
+    'fake',
+    '--context-root',
+    dir,
+    '--log-level',
+    'warn',
+  );
+}
+
 /** Runs one of the benchmark's own programs, `baseline-server.js`. */
 export function startProgram(file: string, ...words: string[]): Promise<Running> {
   return started(

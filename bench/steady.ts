@@ -2,22 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Figure, slope } from './figures.js';
 import { measure, paddedLine } from './load.js';
-import { startWarmline } from './processes.js';
+import { startFake } from './processes.js';
 
 const POINTS = 20;
 /** Heap growth of a young process is not a leak. */
 const WARM_UP_SHARE = 0.25;
 
-export async function steady(turns: number): Promise<Figure[]> {
-  const warm = await startWarmline(
-    'serve',
-    '--port',
-    '0',
-    '--engine',
-    'fake',
-    '--log-level',
-    'warn',
-  );
+export async function steady(dir: string, turns: number): Promise<Figure[]> {
+  const warm = await startFake(dir);
   const line = (id: number) => paddedLine({ type: 'query', id }, 'question', 200);
   const memory: [number, number][] = [];
   const descriptors: number[] = [];

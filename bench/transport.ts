@@ -1,22 +1,14 @@
 /** How much of a bare server's rate is left with framing, schemas, sessions and replies on top. */
 import { type Figure, median, perSecond } from './figures.js';
 import { measure, paddedLine } from './load.js';
-import { startProgram, startWarmline } from './processes.js';
+import { startFake, startProgram } from './processes.js';
 
 const LINE_BYTES = 200;
 const SHAPE = { connections: 50, inFlight: 16 } as const;
 
-export async function transport(lines: number, rounds: number): Promise<Figure[]> {
+export async function transport(dir: string, lines: number, rounds: number): Promise<Figure[]> {
   const bare = await startProgram('baseline-server.js');
-  const warm = await startWarmline(
-    'serve',
-    '--port',
-    '0',
-    '--engine',
-    'fake',
-    '--log-level',
-    'warn',
-  );
+  const warm = await startFake(dir);
   const ping = (id: number) => paddedLine({ type: 'ping', id }, 'padding', LINE_BYTES);
   const query = (id: number) => paddedLine({ type: 'query', id }, 'question', LINE_BYTES);
   try {
