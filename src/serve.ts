@@ -48,7 +48,7 @@ export async function startServer(
   const { maxConnections } = settings.server;
   const options = { host, port, socketPath, token, limits: { maxConnections } };
   try {
-    const { server, address } = await listen(() => createServer(options, bridge, log), signal);
+    const { server, address } = await listen(() => createServer(options, bridge, log), log, signal);
     return {
       address,
       stop: async (drainMs) => {
@@ -64,9 +64,11 @@ export async function startServer(
 
 async function listen(
   create: () => SocketServer,
+  log: Log,
   signal: AbortSignal,
 ): Promise<{ readonly server: SocketServer; readonly address: ListenAddress }> {
   const deadlineMs = systemClock.monotonicMs() + PORT_WAIT_MS;
+  let told = false;
   for (;;) {
     const server = create();
     try {
@@ -74,6 +76,8 @@ async function listen(
     } catch (error) {
       const late = systemClock.monotonicMs() >= deadlineMs || signal.aborted;
       if (late || !isTaken(error)) throw error;
+      if (!told) log.info('the port is in use; waiting a moment for it');
+      told = true;
       await sleep(PORT_RETRY_MS);
     }
   }

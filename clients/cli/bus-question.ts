@@ -72,31 +72,33 @@ async function messageText(queryId: string, question: NewBusQuestion): Promise<s
   return message;
 }
 
-/** The answer as soon as it is on the bus, or undefined when the time is up first. */
+/** The answer as soon as it is on the bus, or undefined when the signal is aborted first. */
 export function waitForAnswer(
   bus: Bus,
   messageId: number,
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<BusAnswer | undefined> {
   return new Promise((resolve, reject) => {
-    const end = (answer: BusAnswer | undefined) => {
-      clearTimeout(timer);
-      unwatch();
-      resolve(answer);
-    };
-    const look = () => {
+    const stop = bus.watch(look);
+    function end(settle: () => void): void {
+      stop();
+      signal.removeEventListener('abort', giveUp);
+      settle();
+    }
+    function giveUp(): void {
+      end(() => resolve(undefined));
+    }
+    function look(): void {
       try {
         const stored = bus.answerTo(messageId);
-        if (stored !== undefined) end(readAnswer(stored.message));
+        if (stored !== undefined) end(() => resolve(readAnswer(stored.message)));
       } catch (error) {
-        clearTimeout(timer);
-        unwatch();
-        reject(error);
+        end(() => reject(error));
       }
-    };
-    const timer = setTimeout(() => end(undefined), timeoutMs);
-    const unwatch = bus.watch(look);
-    look();
+    }
+    signal.addEventListener('abort', giveUp);
+    if (signal.aborted) giveUp();
+    else look();
   });
 }
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { runCommandLine } from './program.js';
 
+// What commands make (a bus, a socket) is for this user only.
+process.umask(0o077);
+
 // A reader that went away (`warmline stats | head -1`) is no reason to fail.
 process.stdout.on('error', () => undefined);
 

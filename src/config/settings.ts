@@ -49,7 +49,7 @@ const Server = z.object({
   }),
 });
 
-export const ENGINE_NAMES = ['extract', 'fake'] as const;
+const ENGINE_NAMES = ['extract', 'fake'] as const;
 
 const Engine = z.object({
   engine: oneOf(ENGINE_NAMES, 'extract', {
@@ -202,7 +202,7 @@ const Autopoll = z.object({
   }),
 });
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const Process = z.object({
   logLevel: oneOf(LOG_LEVELS, 'info', { value: 'LEVEL', about: 'least weighty log lines written' }),
@@ -232,5 +232,3 @@ export const SECTIONS = {
 export type Section = keyof typeof SECTIONS;
 
 export type Settings = { readonly [S in Section]: Readonly<z.infer<(typeof SECTIONS)[S]>> };
-
-export type BusSettings = Settings['bus'];

@@ -15,6 +15,7 @@ test('demo --once shows a question, its answer and its sources, and leaves nothi
   expect(stdout).toMatch(/^bus .*bus\.db$/m);
   expect(stdout).toMatch(/Question .*\n.+\?\n\nAnswer .*\n[\s\S]*transaction[\s\S]*\nSources\n/);
   expect(stdout).toMatch(/^ {2}ABOUT-WARMLINE\.md:\d+-\d+$/m);
+  expect(stdout).not.toContain('Ctrl-C');
   expect(readdirSync(around.cwd)).toEqual([]);
   expect(processesNaming(around.cwd)).toEqual([]);
 });
@@ -53,6 +54,15 @@ test("the demo is the same whatever the user's settings are", async () => {
   const { code, stdout } = await warmline(words, { ...around, env });
   expect(code).toBe(0);
   expect(stdout).toContain('ABOUT-WARMLINE.md:');
+});
+
+test('Ctrl-C before the answer ends the demo as well', async () => {
+  const around = surroundings();
+  const program = start(['demo', '--port', '0'], around);
+  await until(() => processesNaming(around.cwd).length > 0);
+  expect(await program.kill('SIGINT')).toMatchObject({ code: 0 });
+  expect(readdirSync(around.cwd)).toEqual([]);
+  expect(processesNaming(around.cwd)).toEqual([]);
 });
 
 test('a killed demo leaves no program behind', async () => {

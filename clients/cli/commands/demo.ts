@@ -42,8 +42,11 @@ export async function demo(words: Words): Promise<number> {
   try {
     return await runUntilStopped({ log, drainMs: 2 * DRAIN_MS, onEndNow }, async (life) => {
       life.stopping.addEventListener('abort', () => void pair.stop());
-      await show(directory, pair);
-      if (!once) await life.stopped;
+      const shown = await show(directory, pair, life.stopping);
+      if (shown !== undefined && !once) {
+        printNext(shown);
+        await life.stopped;
+      }
       await pair.stop();
     });
   } catch (error) {
@@ -82,7 +85,19 @@ function busFile(directory: string): string {
   return join(directory, 'bus.db');
 }
 
-async function show(directory: string, pair: Pair): Promise<void> {
+interface Shown {
+  readonly file: string;
+  readonly host: unknown;
+  readonly port: unknown;
+  readonly conversationId: string;
+}
+
+/** Shows the turn; undefined when it was stopped before its end. */
+async function show(
+  directory: string,
+  pair: Pair,
+  stopping: AbortSignal,
+): Promise<Shown | undefined> {
   const file = busFile(directory);
   const bus = openSqliteBus({ file, create: true });
   try {
@@ -95,10 +110,12 @@ async function show(directory: string, pair: Pair): Promise<void> {
     ]);
     const startedMs = performance.now();
     const sent = await sendQuestion(bus, { question: QUESTION, contextFile: DOCUMENT, from: 'a' });
-    const answer = await waitForAnswer(bus, sent.messageId, ANSWER_MS);
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(ANSWER_MS)]);
+    const answer = await waitForAnswer(bus, sent.messageId, signal);
+    if (stopping.aborted) return undefined;
     if (answer === undefined) throw new Error(`no answer on the bus within ${ANSWER_MS} ms`);
     printTurn(sent.messageId, answer, performance.now() - startedMs);
-    printNext(file, String(host), Number(port), sent.conversationId);
+    return { file, host, port, conversationId: sent.conversationId };
   } finally {
     await bus.close();
   }
@@ -117,14 +134,14 @@ function printTurn(messageId: number, answer: BusAnswer, elapsedMs: number): voi
   if (answer.failed) throw new Error('the question was answered with an error');
 }
 
-function printNext(file: string, host: string, port: number, conversation: string): void {
+function printNext({ file, host, port, conversationId }: Shown): void {
   const line = JSON.stringify({ type: 'query', question: FOLLOW_UP, context_file: DOCUMENT });
   printText(`
 It runs until Ctrl-C. To go on, in another terminal:
 
   echo '${line}' | nc ${host} ${port}
   ${thisProgram()} ask "${FOLLOW_UP}" --port ${port}
-  ${thisProgram()} send "${FOLLOW_UP}" --db ${file} --conversation ${conversation} --wait
+  ${thisProgram()} send "${FOLLOW_UP}" --db ${file} --conversation ${conversationId} --wait
   sqlite3 ${file} "SELECT id, from_session, message FROM messages"`);
 }
 

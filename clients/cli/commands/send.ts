@@ -60,7 +60,7 @@ async function printAnswer(
     );
   tell();
   const telling = setInterval(tell, 1000);
-  const answer = await waitForAnswer(bus, messageId, timeout).finally(() => {
+  const answer = await waitForAnswer(bus, messageId, AbortSignal.timeout(timeout)).finally(() => {
     clearInterval(telling);
     status.clear();
   });
