@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { createBridge } from '../../src/bridge/index.js';
+import { createBridge, type QueryOutcome } from '../../src/bridge/index.js';
+import { systemClock } from '../../src/clock.js';
 import { FakeEngine } from '../../src/engines/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { FakeClock, settled } from '../support/fake-clock.js';
@@ -239,4 +240,23 @@ test('sessions are listed with what they hold', async () => {
     pids: [],
     memory_bytes: 2_000,
   });
+});
+
+test('in real time too a silent query gets its timeout, and the bridge goes on', async () => {
+  const bridge = createBridge({
+    engines: [{ engine: new FakeEngine(), limits: { size: 1, graceMs: 20 } }],
+    contexts: noContexts,
+    clock: systemClock,
+    log: pino({ level: 'silent' }),
+  });
+  const ask = (question: string, timeoutMs?: number) =>
+    new Promise<QueryOutcome>((done) => {
+      bridge.ask({ question, timeoutMs }, { done });
+    });
+  const outcomes = await Promise.all([ask('!fake deaf', 20), ask('!fake delay=5 Why?')]);
+  expect(outcomes).toMatchObject([
+    { ok: false, error: { code: 'timeout' } },
+    { ok: true, reply: { answer: 'fake: Why?' } },
+  ]);
+  await bridge.close();
 });
