@@ -1,3 +1,4 @@
+/** The contract of engines. Each engine has a door of its own, loaded only when it is configured. */
 export type {
   Engine,
   EngineSession,
@@ -10,5 +11,3 @@ export type {
   TurnStage,
   Usage,
 } from './engine.js';
-export { FakeEngine, type FakeOptions } from './fake/index.js';
-export { createEngine, ENGINE_NAMES } from './registry.js';

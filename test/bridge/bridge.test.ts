@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { createBridge, type QueryOutcome } from '../../src/bridge/index.js';
 import { systemClock } from '../../src/clock.js';
-import { FakeEngine } from '../../src/engines/index.js';
+import { FakeEngine } from '../../src/engines/fake/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { FakeClock, settled } from '../support/fake-clock.js';
 import { Heard, noContexts, startBridge } from './harness.js';

@@ -10,7 +10,7 @@ import {
   type Ticket,
 } from '../../src/bridge/index.js';
 import type { ContextFile, ContextRoots } from '../../src/context/index.js';
-import { FakeEngine, type FakeOptions } from '../../src/engines/index.js';
+import { FakeEngine, type FakeOptions } from '../../src/engines/fake/index.js';
 import type { WarmlineError } from '../../src/errors.js';
 import type { PoolLimits } from '../../src/sessions/index.js';
 import { FakeClock } from '../support/fake-clock.js';

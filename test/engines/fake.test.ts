@@ -3,8 +3,6 @@ import { describe, expect, test } from 'vitest';
 import type { ContextFile } from '../../src/context/index.js';
 import { FakeEngine, type FakeOptions } from '../../src/engines/fake/index.js';
 import { parseScript } from '../../src/engines/fake/script.js';
-import { createEngine } from '../../src/engines/index.js';
-import { ConfigError } from '../../src/errors.js';
 import { engineContract } from '../contract/engine.suite.js';
 import { FakeClock, settled } from '../support/fake-clock.js';
 
@@ -182,12 +180,4 @@ test('only a question that begins with the word is a script', () => {
     delayMs: 5,
     question: 'delayed=1 why',
   });
-});
-
-test('engines are made by name, and settings they do not know are refused by name', async () => {
-  const engine = await createEngine('fake', { delayMs: 5, model: 'fake-large' });
-  expect(engine).toMatchObject({ name: 'fake', model: 'fake-large' });
-  await expect(createEngine('fake', { delay: 5 })).rejects.toThrow(ConfigError);
-  await expect(createEngine('fake', { delay: 5 })).rejects.toThrow(/delay/);
-  await expect(createEngine('toString')).rejects.toThrow(/choose from/);
 });

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { ContextFile } from '../../src/context/index.js';
+import { FakeEngine, type FakeOptions } from '../../src/engines/fake/index.js';
 import type { Engine, TurnEvent, TurnResult } from '../../src/engines/index.js';
-import { FakeEngine, type FakeOptions } from '../../src/engines/index.js';
 import type { WarmlineError } from '../../src/errors.js';
 import {
   DEFAULT_LIMITS,

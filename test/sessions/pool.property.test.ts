@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { FakeEngine } from '../../src/engines/fake/index.js';
 import type {
   Engine,
   EngineSession,
@@ -11,7 +12,6 @@ import type {
   Turn,
   TurnEvent,
 } from '../../src/engines/index.js';
-import { FakeEngine } from '../../src/engines/index.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { type Asked, contextNamed, poolOver } from './pool-harness.js';
 

@@ -1,2 +1,1 @@
 export { type After, FakeEngine, type FakeOptions } from './engine.js';
-export { createFakeEngine } from './settings.js';
