@@ -39,12 +39,24 @@ describe('when somebody deletes the WAL file under us', () => {
   ])(
     '%s, nothing that was committed is lost, and our next answer is seen by all',
     async (_, ends) => {
-      const { bus, asked, file } = busWithWal(20);
+      const { bus, asked, file, conversations } = busWithWal(20);
       const leases = await bus.claim(ALL);
       await answerAll(bus, leases.slice(0, 10));
       for (const end of ends) rmSync(file + end);
       expect(await answerAll(bus, leases.slice(10))).toEqual(leases.slice(10).map(() => 'kept'));
       expect(await seenByOthers(file)).toEqual({ check: 'ok', asked, answered: asked });
+
+      // From here on both sides see each other as before.
+      const asker = python('ask.py', file, conversations[0] ?? '', '3', 'FULL');
+      const more: number[] = JSON.parse(await asker.line());
+      for (const id of more) {
+        const [lease] = (await bus.claim(ALL)) as [Lease];
+        expect(lease.questionId).toBe(id);
+        expect(await bus.complete(lease, answer())).toBe('kept');
+      }
+      const all = [...asked, ...more];
+      expect(await seenByOthers(file)).toMatchObject({ check: 'ok', asked: all });
+      expect((await seenByOthers(file)).answered).toEqual(all);
     },
   );
 

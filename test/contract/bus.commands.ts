@@ -13,7 +13,7 @@ const LEASE_MS = 1000;
 /** The last worker is provably gone from the start, and goes on writing all the same. */
 const WORKERS = 3;
 const GONE = 2;
-const CONVERSATIONS = 4;
+const CONVERSATIONS = 3;
 
 type Kind = 'question' | 'text' | 'broken' | 'info';
 type Settle = 'renew' | 'complete' | 'fail' | 'bury' | 'retry' | 'release';

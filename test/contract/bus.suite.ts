@@ -205,6 +205,20 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(answersTo(id).map((row) => JSON.parse(row.message).answer)).toEqual(['fresh']);
       });
 
+      test('once lost cannot end the question that another worker holds, nor the one behind it', async () => {
+        const conversation = await converse();
+        const asked = [await ask(conversation), await ask(conversation)];
+        const stale = await claimOne();
+        h.clock.advance(LEASE_MS + 1);
+        const other = h.join();
+        await other.reap();
+        const lease = await claimOne(other);
+        expect(await bus.complete(stale, answer('stale'))).toBe('lost');
+        expect(answersTo(asked[0] ?? 0)).toEqual([]);
+        expect(await other.complete(lease, answer('fresh'))).toBe('kept');
+        expect(ids(await bus.claim(ALL))).toEqual([asked[1]]);
+      });
+
       test('of a worker that is provably gone is freed without waiting for its end', async () => {
         const id = await ask(await converse());
         await claimOne(h.join({ owner: goneOwner() }));
@@ -543,6 +557,13 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(await bus.complete(lease, answer())).toBe('orphaned');
         expect(ids(await bus.claim(ALL))).toEqual([id]);
         expect(bus.stats()).toMatchObject({ orphaned: 2, leased: 1, pending: 0 });
+      });
+
+      test('of a conversation alone: its rows that are left are marked read', async () => {
+        const id = h.insert({ conversationId: 'conv_0123456789abcdef', message: query('why?') });
+        expect(await bus.claim(ALL)).toEqual([]);
+        expect(h.outcomes().get(id)).toBe('orphaned');
+        expect(h.rows().map((row) => row.read)).toEqual([true]);
       });
 
       test('of a question in the middle of its conversation does not stop the ones behind it', async () => {

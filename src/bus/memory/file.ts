@@ -1,7 +1,6 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
 import type { Side } from '../bus.js';
-import type { ParsedQuestion } from '../question.js';
-import { parseQuestion } from '../question.js';
+import { priorityOf } from '../question.js';
 
 /** A row of `messages`. Columns that other programs fill may hold anything. */
 export interface MessageRow {
@@ -91,12 +90,11 @@ export class MemoryBusFile {
   takeIn(session: Side, nowUs: number): void {
     for (const [id, row] of this.unsorted(session)) {
       if (typeof row.conversationId !== 'string') continue;
-      const parsed = parseQuestion(row.message, row.metadata);
-      if (parsed.kind === 'ignored') {
+      const priority = priorityOf(row.message, row.metadata);
+      if (priority === 'ignored') {
         this.ignorable.set(id, { session, conversationId: row.conversationId });
       } else {
-        const work = { id, priority: priorityOf(parsed), seenAtUs: nowUs };
-        this.#enqueue(session, row.conversationId, work);
+        this.#enqueue(session, row.conversationId, { id, priority, seenAtUs: nowUs });
       }
     }
     this.#cursors.set(session, this.#lastId);
@@ -148,8 +146,4 @@ export class MemoryBusFile {
 /** A priority is a head start of one second for each point, so that nobody starves. */
 function rank(nowUs: number, priority: number): number {
   return nowUs - priority * 1_000_000;
-}
-
-function priorityOf(parsed: ParsedQuestion): number {
-  return parsed.kind === 'question' ? parsed.priority : 0;
 }

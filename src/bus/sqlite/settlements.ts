@@ -70,7 +70,6 @@ export class Settlements {
     const rows = sql.ignorable.all({ session, conversations, limit });
     for (const row of rows) {
       sql.dropIgnorable.run({ id: row.id });
-      this.#read.push(row.id);
       this.#finish(row, 'ignored', 0, null, nowUs);
     }
     return rows.length;
@@ -111,6 +110,7 @@ export class Settlements {
   ): void {
     const { id, conversation, seenAtUs } = row;
     const at = Math.max(nowUs, claimedAtUs ?? seenAtUs);
+    this.#read.push(id);
     this.#unanswered.push([
       id,
       this.#session,
