@@ -23,7 +23,7 @@ import {
   type RequestId,
 } from '../protocol/index.js';
 import { countError } from './counters.js';
-import { Deadlines } from './deadlines.js';
+import { Deadlines, TOKEN_FIRST, TOO_LATE } from './deadlines.js';
 import { handle, type Peer } from './handlers.js';
 import type { Hub } from './hub.js';
 import { type QueryOwner, RunningQuery } from './query.js';
@@ -387,14 +387,6 @@ export class Connection implements Peer, QueryOwner {
 }
 
 const SHUTTING_DOWN = 'the server is shutting down; ask again when it is back';
-
-const TOKEN_FIRST = 'this server wants a token: send {"type":"hello","token":"…"} first';
-
-const TOO_LATE = {
-  first_line: 'no request came; send one JSON object per line, or the word help',
-  token: `no token came in time; ${TOKEN_FIRST}`,
-  partial_line: 'the rest of the line did not come in time; end each request with a newline',
-};
 
 /**
  * What is left of the write under way. The stream reports one large write only when all of it is

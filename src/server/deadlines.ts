@@ -77,3 +77,13 @@ export class Deadlines {
     return nowMs - this.#partial.sinceMs;
   }
 }
+
+/** What a client reads that came without its token. */
+export const TOKEN_FIRST = 'this server wants a token: send {"type":"hello","token":"…"} first';
+
+/** What a client reads whose time ran out. */
+export const TOO_LATE = {
+  first_line: 'no request came; send one JSON object per line, or the word help',
+  token: `no token came in time; ${TOKEN_FIRST}`,
+  partial_line: 'the rest of the line did not come in time; end each request with a newline',
+};

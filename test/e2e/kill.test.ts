@@ -1,6 +1,6 @@
 /**
- * Random kills. `WARMLINE_KILLS=1000 npx vitest run test/e2e/kill.test.ts` for a long run;
- * `WARMLINE_SEED=N` repeats the schedule of kills.
+ * Random kills. `KILLS=1000 npx vitest run test/e2e/kill.test.ts` for a long run;
+ * `SEED=N` repeats the schedule of kills.
  */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,8 +18,8 @@ import {
   zombieChildren,
 } from './warmline.js';
 
-const KILLS = Number(process.env.WARMLINE_KILLS ?? 100);
-const SEED = Number(process.env.WARMLINE_SEED ?? Date.now() % 1_000_000);
+const KILLS = Number(process.env.KILLS ?? 100);
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const QUESTIONS = Math.max(300, KILLS * 3);
 const CONVERSATIONS = 12;
 /** Longest time between two kills: several turns, and the start of what was killed before. */

@@ -142,7 +142,7 @@ test('an exception inside fails that query only, and tells nothing of the inside
 });
 
 test('every connection with random lines is answered or closed, and the server lives on', async () => {
-  const lineCount = Number(process.env.WARMLINE_FUZZ_LINES ?? 4000);
+  const lineCount = Number(process.env.FUZZ_LINES ?? 4000);
   const perConnection = 4;
   const { address, connect } = await serve();
   const valid = fc.constantFrom(

@@ -5,8 +5,9 @@ import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
 import { parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Ingest } from './ingest.js';
+import type { Head } from './rows.js';
 import type { Settlements } from './settlements.js';
-import type { Head, Statements } from './statements.js';
+import type { Statements } from './statements.js';
 
 /** A claim takes up nothing further after this time: others wait for the write lock. */
 const BUDGET_MS = 12;

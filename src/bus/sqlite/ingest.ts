@@ -3,7 +3,8 @@
  * transaction of a claim. A row of any shape is taken or passed over; none stops the others.
  */
 import { priorityOf } from '../question.js';
-import type { NewRow, Statements } from './statements.js';
+import type { NewRow } from './rows.js';
+import type { Statements } from './statements.js';
 
 const PAGE_ROWS = 1000;
 /** Rows that are not ours move the stored watermark only now and then, to keep an idle bus unwritten. */

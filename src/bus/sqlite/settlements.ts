@@ -3,7 +3,8 @@
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
-import type { AnswerRow, AuditRow, DoneRow, Head, Statements } from './statements.js';
+import type { AnswerRow, AuditRow, DoneRow, Head } from './rows.js';
+import type { Statements } from './statements.js';
 
 export class Settlements {
   readonly #session: string;

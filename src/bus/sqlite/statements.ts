@@ -6,6 +6,20 @@
  */
 import type { Database } from 'better-sqlite3';
 import { bulkInsert } from './bulk-insert.js';
+import type {
+  Addressee,
+  AnswerRow,
+  AuditRow,
+  DoneRow,
+  Head,
+  HeadsParams,
+  Ignorable,
+  LaneCount,
+  LeaseRow,
+  Named,
+  NewRow,
+  Positional,
+} from './rows.js';
 
 /** True while the conversation's time has not run out; an unreadable time never runs out. */
 const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
@@ -299,107 +313,3 @@ function heads(filter: string): string {
 }
 
 export type Statements = ReturnType<typeof prepareStatements>;
-
-interface HeadsParams {
-  session: string;
-  now: string;
-  nowUs: number;
-  limit: number;
-}
-
-export interface NewRow {
-  readonly id: number;
-  readonly conversation_id: unknown;
-  readonly message: unknown;
-  readonly metadata: unknown;
-  /** Addressed to our side and unread. */
-  readonly ours: 0 | 1 | null;
-}
-
-export interface Head {
-  readonly lane: number;
-  readonly conversation: string;
-  readonly id: number;
-  readonly unfinished: number;
-  readonly attempts: number;
-  readonly seenAtUs: number;
-  /** The question and its conversation still exist. */
-  readonly whole: 0 | 1;
-  readonly message: unknown;
-  readonly metadata: unknown;
-  readonly expired: 0 | 1;
-}
-
-interface Named<P, R> {
-  get(values: P): R | undefined;
-  all(values: P): R[];
-  iterate(values: P): IterableIterator<R>;
-  run(values: P): Ran;
-}
-
-interface Addressee {
-  readonly conversation: unknown;
-  readonly from: unknown;
-  readonly to: unknown;
-}
-
-export type AnswerRow = readonly [
-  conversation: unknown,
-  from: unknown,
-  to: unknown,
-  message: string,
-  metadata: string,
-  now: string,
-];
-
-export type AuditRow = readonly [
-  conversation: string,
-  session: string,
-  action: string,
-  details: string,
-  now: string,
-];
-
-export type DoneRow = readonly [
-  id: number,
-  session: string,
-  conversation: string,
-  outcome: string,
-  answerId: number | null,
-  attempts: number,
-  errorCode: string | null,
-  seenAtUs: number,
-  claimedAtUs: number | null,
-  completedAtUs: number,
-];
-
-interface Positional<P extends unknown[], R> {
-  get(...values: P): R | undefined;
-  all(...values: P): R[];
-  run(...values: P): Ran;
-}
-
-interface Ran {
-  readonly changes: number;
-  readonly lastInsertRowid: number | bigint;
-}
-
-interface Ignorable {
-  readonly id: number;
-  readonly conversation: string;
-  readonly seenAtUs: number;
-}
-
-interface LeaseRow {
-  readonly lane: number;
-  readonly token: string;
-  readonly owner: string;
-  readonly untilUs: number;
-}
-
-interface LaneCount {
-  readonly state: 'ready' | 'leased' | 'expired';
-  readonly lanes: number;
-  readonly delayed: number;
-  readonly unfinished: number;
-}
