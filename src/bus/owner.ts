@@ -2,37 +2,35 @@
  * Who holds a lease, in a form that lets another process prove the holder is gone: a process id
  * alone is reused, and means nothing after a reboot or in another container.
  */
-import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 export interface Owner {
+  /** The first eight digits of the boot id: they only have to tell one boot from the next. */
   readonly boot: string;
   readonly namespace: string;
   readonly pid: number;
   /** Start time in clock ticks since boot, field 22 of `/proc/PID/stat`; empty where unknown. */
   readonly start: string;
-  readonly nonce: string;
 }
 
 export function thisProcess(): Owner {
   return {
-    boot: readOr('/proc/sys/kernel/random/boot_id', ''),
+    boot: readOr('/proc/sys/kernel/random/boot_id', '').slice(0, 8),
     namespace: pidNamespace(),
     pid: process.pid,
     start: startTime(process.pid) ?? '',
-    nonce: randomBytes(6).toString('hex'),
   };
 }
 
+/** Kept short: it stands in every lane that is leased, and is written with each claim. */
 export function formatOwner(owner: Owner): string {
-  return [owner.boot, owner.namespace, owner.pid, owner.start, owner.nonce].join('/');
+  return [owner.boot, owner.namespace, owner.pid, owner.start].join('/');
 }
 
 export function parseOwner(text: string): Owner | undefined {
-  const [boot, namespace, pid, start, nonce] = text.split('/');
-  if (boot === undefined || namespace === undefined || start === undefined || nonce === undefined)
-    return undefined;
-  return { boot, namespace, pid: Number(pid), start, nonce };
+  const [boot, namespace, pid, start] = text.split('/');
+  if (boot === undefined || namespace === undefined || start === undefined) return undefined;
+  return { boot, namespace, pid: Number(pid), start };
 }
 
 /**

@@ -36,8 +36,8 @@ export interface ClaimsOptions {
 export class Claims {
   readonly #options: ClaimsOptions;
   /** Tokens are unique without a call to the random source for each. */
-  readonly #tokenPrefix = randomBytes(12).toString('base64url');
-  #tokens = 0;
+  readonly #tokenPrefix = randomBytes(9).toString('base64url');
+  #claims = 0;
   #expired: Head[] = [];
 
   constructor(options: ClaimsOptions) {
@@ -65,9 +65,9 @@ export class Claims {
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })
         : sql.heads.all(window);
-      let moved = 0;
-      for (const head of heads) if (this.#take(sql, head, request, nowUs, leases)) moved += 1;
-      if (moved === 0) break;
+      const free = heads.filter((head) => !this.#setAside(sql, head, request, nowUs));
+      leases.push(...this.#lease(sql, free, request.leaseMs, nowUs));
+      if (heads.length === 0) break;
       if (clock.monotonicMs() - started > BUDGET_MS) return { leases, more: true };
     }
     return { leases, more };
@@ -85,37 +85,30 @@ export class Claims {
     this.#expired = [];
   }
 
-  /** @returns whether the lane is in another state now */
-  #take(
-    sql: Statements,
-    head: Head,
-    request: ClaimRequest,
-    nowUs: number,
-    leases: Lease[],
-  ): boolean {
+  /** @returns whether the head is none to be leased; its lane is in another state then */
+  #setAside(sql: Statements, head: Head, request: ClaimRequest, nowUs: number): boolean {
     if (head.whole === 0) return this.#options.settlements.orphan(sql, head, nowUs);
-    if (head.expired === 1 && !request.includeExpired) {
-      this.#expired.push(head);
-      return sql.expireLane.run(head.lane).changes === 1;
-    }
-    leases.push(this.#lease(sql, head, request.leaseMs, nowUs));
-    return true;
+    if (head.expired === 0 || request.includeExpired) return false;
+    this.#expired.push(head);
+    return sql.expireLane.run(head.lane).changes === 1;
   }
 
-  #lease(sql: Statements, head: Head, leaseMs: number, nowUs: number): Lease {
-    this.#tokens += 1;
-    const token = `${this.#tokenPrefix}.${this.#tokens}`;
+  #lease(sql: Statements, heads: readonly Head[], leaseMs: number, nowUs: number): Lease[] {
+    if (heads.length === 0) return [];
+    this.#claims += 1;
+    const stem = `${this.#tokenPrefix}.${this.#claims}.`;
     const untilUs = this.#options.clock.wallUs() + leaseMs * 1000;
-    sql.lease.run(nowUs, token, this.#options.owner, untilUs, head.lane);
-    return {
+    const lanes = JSON.stringify(heads.map(({ lane }) => lane));
+    sql.lease.run(nowUs, stem, this.#options.owner, untilUs, lanes);
+    return heads.map((head) => ({
       questionId: head.id,
       conversationId: head.conversation,
       lane: head.lane,
-      token,
+      token: `${stem}${head.lane}`,
       attempt: head.attempts + 1,
       question: parseTaken(head.message, head.metadata),
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
-    };
+    }));
   }
 }

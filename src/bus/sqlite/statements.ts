@@ -101,11 +101,12 @@ export function prepareStatements(db: Database) {
     headsOf: one<HeadsParams & { conversations: string }, Head>(
       heads('AND l.conversation_id IN (SELECT value FROM json_each(:conversations))'),
     ),
-    lease: hot<[nowUs: number, token: string, owner: string, untilUs: number, lane: number]>(
+    /** Leases the heads of lanes together; the number of its lane ends each token. */
+    lease: hot<[nowUs: number, tokenStem: string, owner: string, untilUs: number, lanes: string]>(
       `UPDATE warmline_lanes
        SET state = 'leased', attempts = attempts + 1, claimed_at_us = ?,
-           lease_token = ?, lease_owner = ?, lease_until_us = ?
-       WHERE lane_id = ? AND state = 'ready'`,
+           lease_token = ? || lane_id, lease_owner = ?, lease_until_us = ?
+       WHERE lane_id IN (SELECT value FROM json_each(?)) AND state = 'ready'`,
     ),
     expireLane: hot<[lane: number]>(
       `UPDATE warmline_lanes SET state = 'expired' WHERE lane_id = ? AND state = 'ready'`,
