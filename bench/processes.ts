@@ -20,19 +20,24 @@ export function startWarmline(...words: string[]): Promise<Running> {
   );
 }
 
+/** As `startFake`, collecting garbage whenever it gets SIGUSR2. */
+export function startCollectable(dir: string): Promise<Running> {
+  const flags = ['--expose-gc', '--import', here('collect-on-signal.js')];
+  return started(
+    spawn(process.execPath, [...flags, CLI, ...fakeServer(dir)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  );
+}
+
 /** The server with the fake engine, and no document that it would look for: `dir` is empty. */
 export function startFake(dir: string): Promise<Running> {
-  return startWarmline(
-    'serve',
-    '--port',
-    '0',
-    '--engine',
-    'fake',
-    '--context-root',
-    dir,
-    '--log-level',
-    'warn',
-  );
+  return startWarmline(...fakeServer(dir));
+}
+
+function fakeServer(dir: string): string[] {
+  const words = ['serve', '--port', '0', '--engine', 'fake', '--log-level', 'warn'];
+  return [...words, '--context-root', dir];
 }
 
 /** Runs one of the benchmark's own programs, `baseline-server.js`. */
