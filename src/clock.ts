@@ -13,3 +13,12 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
 };
+
+/** Runs `run` after a delay in milliseconds; the function it returns calls that off. */
+export type After = (delayMs: number, run: () => void) => () => void;
+
+/** Real time. The timers do not keep a process alive: what waits has a socket or a child that does. */
+export const systemAfter: After = (delayMs, run) => {
+  const timer = setTimeout(run, delayMs).unref();
+  return () => clearTimeout(timer);
+};

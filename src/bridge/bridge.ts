@@ -2,11 +2,11 @@
  * The one room of decisions between the doors and the pools: which engine, which context, whether a
  * query is new, and what is known about all of it. `contract.ts` says what doors may rely on.
  */
-import type { Clock } from '../clock.js';
+import { type After, type Clock, systemAfter } from '../clock.js';
 import type { ContextFile, ContextRoots } from '../context/index.js';
 import { fault } from '../errors.js';
 import type { Log } from '../log.js';
-import { type After, DEFAULT_LIMITS, Pool, systemAfter } from '../sessions/index.js';
+import { DEFAULT_LIMITS, Pool } from '../sessions/index.js';
 import { admit, lookupsFull, selectEngine } from './admission.js';
 import type {
   Bridge,

@@ -1,13 +1,4 @@
-import type { Clock } from '../clock.js';
-
-/** Runs `run` after a delay in milliseconds; the function it returns calls that off. */
-export type After = (delayMs: number, run: () => void) => () => void;
-
-/** Real time. The timers do not keep a process alive: what waits has a socket or a child that does. */
-export const systemAfter: After = (delayMs, run) => {
-  const timer = setTimeout(run, delayMs).unref();
-  return () => clearTimeout(timer);
-};
+import type { After, Clock } from '../clock.js';
 
 /** Node runs a longer timer at once; looking up early is harmless. */
 const LONGEST_MS = 2 ** 30;

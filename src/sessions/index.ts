@@ -1,4 +1,3 @@
-export { type After, systemAfter } from './alarm.js';
 export { type BackoffLimits, DEFAULT_BACKOFF, type EngineHealth } from './backoff.js';
 export type { Job, Work } from './job.js';
 export { DEFAULT_LIMITS, type PoolLimits } from './limits.js';

@@ -9,11 +9,13 @@
  *
  * One alarm carries every deadline, so that a turn that goes well sets no timer.
  */
+
+import type { After } from '../clock.js';
 import type { ContextFile } from '../context/index.js';
 import type { Engine } from '../engines/index.js';
 import { fault, type WarmlineError } from '../errors.js';
 import { choose, suits } from './affinity.js';
-import { type After, Alarm } from './alarm.js';
+import { Alarm } from './alarm.js';
 import type { EngineHealth } from './backoff.js';
 import { runsOutMs, waitedTooLong } from './clocks.js';
 import { Fleet, type FleetCounts, type FleetDeps, type FleetTotals } from './fleet.js';

@@ -59,8 +59,6 @@ export class Writer {
   #durable = true;
   /** So many of the jobs at the front run alone: one of them made its batch fail. */
   #alone = 0;
-  /** The longest time the write lock was held, in milliseconds; for `stats`. */
-  maxHoldMs = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -177,7 +175,6 @@ export class Writer {
       return this.#undone(jobs, error);
     }
     this.#options.afterCommit();
-    this.maxHoldMs = Math.max(this.maxHoldMs, clock.monotonicMs() - started);
     this.#recovered();
     this.#putBack(jobs.slice(taken));
     for (let index = 0; index < taken; index += 1) jobs[index]?.resolve(results[index]);

@@ -3,13 +3,11 @@
  * file and uses no model. What a single question may ask of it is listed in `script.ts`.
  */
 
+import { type After, systemAfter } from '../../clock.js';
 import type { ContextFile } from '../../context/context.js';
 import { fault } from '../../errors.js';
 import type { Engine, EngineSession, EngineStatus, OpenOptions } from '../engine.js';
 import { FakeSession } from './session.js';
-
-/** Runs `run` after a delay in milliseconds; the function it returns calls that off. */
-export type After = (delayMs: number, run: () => void) => () => void;
 
 export interface FakeOptions {
   readonly name?: string | undefined;
@@ -69,7 +67,7 @@ export class FakeEngine implements Engine {
       openDelayMs: options.openDelayMs ?? 0,
       resetDelayMs: options.resetDelayMs ?? 0,
       memoryBytesPerTurn: options.memoryBytesPerTurn,
-      after: options.after ?? realAfter,
+      after: options.after ?? systemAfter,
     };
     this.name = this.#settings.name;
     this.model = this.#settings.model;
@@ -121,9 +119,4 @@ export class FakeEngine implements Engine {
 
 function boundContext(binds: Engine['binds'], context: ContextFile | undefined) {
   return binds === 'context' ? context : undefined;
-}
-
-function realAfter(delayMs: number, run: () => void): () => void {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
 }

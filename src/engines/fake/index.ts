@@ -1,1 +1,1 @@
-export { type After, FakeEngine, type FakeOptions } from './engine.js';
+export { FakeEngine, type FakeOptions } from './engine.js';

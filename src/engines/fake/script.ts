@@ -66,13 +66,12 @@ const MAX_CHARS = 64 * 1024 * 1024;
 
 const WORD = /\s+([a-z_]+)(?:=(\S*))?(?=\s|$)/y;
 
-/** The script in front of a question, or undefined when there is none. */
-export function parseScript(
+/** What becomes of a question without a script. */
+export function usualScript(
   question: string,
   defaults: { readonly delayMs: number; readonly deltas: number },
-): Script | undefined {
-  if (!PREFIX.test(question)) return undefined;
-  const script: Script = {
+): Script {
+  return {
     question,
     delayMs: defaults.delayMs,
     deltas: defaults.deltas,
@@ -83,6 +82,15 @@ export function parseScript(
     retryAfterMs: undefined,
     reset: 'works',
   };
+}
+
+/** The script in front of a question, or undefined when there is none. */
+export function parseScript(
+  question: string,
+  defaults: { readonly delayMs: number; readonly deltas: number },
+): Script | undefined {
+  if (!PREFIX.test(question)) return undefined;
+  const script = usualScript(question, defaults);
   let end = '!fake'.length;
   WORD.lastIndex = end;
   for (let word = WORD.exec(question); word !== null; word = WORD.exec(question)) {

@@ -2,7 +2,7 @@ import type { ContextFile } from '../../context/context.js';
 import { fault, type WarmlineError } from '../../errors.js';
 import type { EngineSession, SessionEnd, Turn, TurnEvent, TurnResult } from '../engine.js';
 import type { FakeSettings } from './engine.js';
-import { parseScript, type Script } from './script.js';
+import { parseScript, type Script, usualScript } from './script.js';
 
 const FILLER = 'All work and no play makes a dull fake. ';
 /** A multiple of the filler, so that the pieces of a flood add up to its answer. */
@@ -57,7 +57,7 @@ export class FakeSession implements EngineSession {
       this.#remember(turn.question);
       return Promise.resolve(this.#result(`fake: ${turn.question}`, sources));
     }
-    return this.#play(script ?? usual(turn.question, this.#settings), turn, sources, emit);
+    return this.#play(script ?? usualScript(turn.question, this.#settings), turn, sources, emit);
   }
 
   cancel(): void {
@@ -249,20 +249,6 @@ export class FakeSession implements EngineSession {
   #result(answer: string, sources: readonly string[]): TurnResult {
     return { answer, sources, model: this.#settings.model, stopReason: 'end_turn' };
   }
-}
-
-function usual(question: string, settings: FakeSettings): Script {
-  return {
-    question,
-    delayMs: settings.delayMs,
-    deltas: settings.deltas,
-    signsOfLife: 0,
-    floodChars: 0,
-    text: { of: 'usual' },
-    ending: { how: 'answer' },
-    retryAfterMs: undefined,
-    reset: 'works',
-  };
 }
 
 const NO_SOURCES: readonly string[] = Object.freeze([]);
