@@ -300,6 +300,9 @@ export class Autopoll {
     this.#close(turn);
     const settled = this.#settle(turn.lease, settlement).finally(() => {
       this.#settling.delete(settled);
+      // Once more when it is written: an answer that had to be looked at for secrets was submitted
+      // after the claim that went out for its slot.
+      this.#pumpSoon();
       this.#moved.emit('moved');
     });
     this.#settling.add(settled);
@@ -352,8 +355,8 @@ export class Autopoll {
 
   /** Submitted at once unless a secret may be inside, so that answers of one chunk stay together. */
   #complete(lease: Lease, answer: Answer) {
-    const texts = [answer.answer, ...answer.sources, answer.error?.message ?? ''];
-    if (!texts.some(isSuspect)) return this.#parts.bus.complete(lease, answer);
+    if (![answer.answer, answer.error?.message ?? '', ...namesIn(answer)].some(isSuspect))
+      return this.#parts.bus.complete(lease, answer);
     return clean(answer).then((safe) => this.#parts.bus.complete(lease, safe));
   }
 }
@@ -361,6 +364,11 @@ export class Autopoll {
 /** The bridge as a whole takes no work, whatever the question. */
 function refusesEverything(code: string): boolean {
   return ['busy', 'shutting_down', 'unauthorized', 'unreachable', 'closed'].includes(code);
+}
+
+/** Sources that are more than a plain citation; `LONG-FILE-NAME.md:31-31` is no secret. */
+function namesIn(answer: Answer): string[] {
+  return answer.sources.filter((source) => !/^[\w./ -]{1,255}\.\w{1,8}:\d+-\d+$/.test(source));
 }
 
 async function clean(answer: Answer): Promise<Answer> {

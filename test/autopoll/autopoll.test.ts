@@ -210,6 +210,17 @@ test('a drain with nothing to do writes nothing', async () => {
   expect(watcher.pragma('data_version', { simple: true })).toBe(before);
 });
 
+test('a backlog of one conversation flows without anything from outside, whatever its answers hold', async () => {
+  const { autopoll, bus, conversation, put } = await house({ reapEveryMs: 3_600_000 });
+  const here = await conversation();
+  for (let number = 0; number < 30; number += 1) {
+    const text = number % 2 === 0 ? 'plain' : 'SESSION-RESUME-OF-THE-SHARD.md knows the token';
+    await put(here, { question: `!fake echo ${number}: ${text}` });
+  }
+  await autopoll.start();
+  await vi.waitUntil(() => bus.stats().complete === 30, { timeout: 20_000, interval: 5 });
+});
+
 test('a stop gives back what it does not finish, and the attempt with it', async () => {
   const { autopoll, bus, file, conversation, put } = await house();
   await put(await conversation(), { question: '!fake silent' });
