@@ -64,7 +64,7 @@ test('what the README shows is what happens', async () => {
 test('the two commands of the README are scripts of the package', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   expect(README).toContain('npm run demo\n');
-  expect(scripts.demo).toMatch(/^npm ci .*&& node dist\/clients\/cli\/main\.js demo$/);
+  expect(scripts.demo).toMatch(/npm ci .*build && node dist\/clients\/cli\/main\.js demo$/);
   expect(README).toContain('npm cit\n');
   expect(scripts.test).toContain('vitest run');
 });
