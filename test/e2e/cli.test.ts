@@ -1,12 +1,14 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { openSqliteBus } from '../../src/bus/index.js';
 import { VERSION } from '../../src/version.js';
-import { type Program, start, tempDir, warmline } from '../support/process.js';
+import { Program, start, tempDir, warmline } from '../support/process.js';
+
+const UNPRIVILEGED = join(import.meta.dirname, '../cli/children/unprivileged-doctor.mjs');
 
 const COMMANDS = ['up', 'serve', 'autopoll', 'ask', 'send', 'stats', 'sessions', 'doctor', 'demo'];
 
@@ -93,6 +95,38 @@ const REFUSALS: [string, Refusal][] = [
   ['a bus that is missing', { words: ['autopoll', '--db', 'no.db'], code: 78, says: /--create/ }],
   ['a send to no bus', { words: ['send', 'q', '--db', 'no.db'], code: 78, says: /--create/ }],
   ['no bridge to ask', { words: ['ask', 'q', '--port', '1'], code: 1, says: /warmline serve/ }],
+  [
+    'a bus to make where there is no directory',
+    {
+      words: ['up', '--db', 'no/x.db', '--create'],
+      code: 78,
+      says: /there is no directory \/.*no;/,
+    },
+  ],
+  [
+    'a send that is to make one there',
+    { words: ['send', 'q', '--db', 'no/x.db', '--create'], code: 78, says: /no directory/ },
+  ],
+  [
+    'a default context that is missing',
+    {
+      words: ['serve', '--port', '0', '--context', 'no.md'],
+      code: 78,
+      says: /no file no\.md .*--context-root/,
+    },
+  ],
+  [
+    'a default context outside the roots',
+    {
+      words: ['serve', '--port', '0', '--context', '/etc/passwd'],
+      code: 78,
+      says: /outside.*--context-root/,
+    },
+  ],
+  [
+    'a summary of no single pass as JSON',
+    { words: ['autopoll', '--db', 'no.db', '--json'], code: 2, says: /--once/ },
+  ],
   ['no bridge for stats', { words: ['stats', '--port', '1'], code: 1, says: /cannot reach/ }],
 ];
 
@@ -427,6 +461,22 @@ test('stats prints the counts of bridge and bus', async () => {
   expect(stdout).toMatch(/^server\.answered +1$/m);
 });
 
+test('stats --json without a bridge still has the counts of the bus, and exits with 1', async () => {
+  const db = await makeBus();
+  const { code, stdout } = await warmline(['stats', '--db', db, '--json', '--port', '1']);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({
+    error: { code: 'unreachable', message: expect.any(String), retryable: true },
+    bus: { pending: 0 },
+  });
+});
+
+test.each(['stats', 'sessions'])('%s --json without a bridge says why as JSON', async (command) => {
+  const { code, stdout, stderr } = await warmline([command, '--json', '--port', '1']);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'unreachable' });
+});
+
 test('sessions prints one row for each', async () => {
   const { port } = await serve('--engine', 'fake');
   await warmline(['ask', 'q', '--session', 'mine', '--port', port]);
@@ -434,6 +484,7 @@ test('sessions prints one row for each', async () => {
   expect(stdout.split('\n')[0]).toMatch(/session.*state/);
   expect(stdout).toMatch(/^fake-\d+ .*mine/m);
   const json = JSON.parse((await warmline(['sessions', '--json', '--port', port])).stdout);
+  expect(Object.keys(json)).toEqual(['sessions']);
   expect(json.sessions.length).toBeGreaterThan(0);
 });
 
@@ -475,9 +526,18 @@ test('the doctor says how to put right what it finds', async () => {
   await openSqliteBus({ file: db, create: true }).close();
   const token = join(dir, 'token');
   writeFileSync(token, 'x'.repeat(32), { mode: 0o644 });
+  const noDatabase = join(dir, 'notes.txt');
+  writeFileSync(noDatabase, 'no database');
+  const foreignBus = join(dir, 'foreign.db');
+  new Database(foreignBus).exec('CREATE TABLE other (id)').close();
+  const damaged = await makeBus();
+  damage(damaged);
   const cases: [string[], string, string, RegExp][] = [
     [['--port', foreign], 'port', 'fail', /another --port/],
-    [['--port', '0', '--db', join(dir, 'no.db')], 'bus', 'fail', /--create/],
+    [['--port', '0', '--db', join(dir, 'no.db')], 'bus', 'fail', /warmline up --db .* --create/],
+    [['--port', '0', '--db', noDatabase], 'bus', 'fail', /check --db/],
+    [['--port', '0', '--db', foreignBus], 'bus', 'fail', /check --db/],
+    [['--port', '0', '--db', damaged], 'bus', 'fail', /restore a backup/],
     [['--port', '0', '--db', db], 'directory', 'warn', /directory of yours/],
     [['--port', '0', '--context-root', join(dir, 'none')], 'context', 'fail', /--context-root/],
     [['--port', '0'], 'context', 'warn', /--context/],
@@ -493,6 +553,36 @@ test('the doctor says how to put right what it finds', async () => {
     );
   }
 });
+
+/** Overwrites all pages but the first, which holds the schema. */
+function damage(file: string): void {
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0xff, 4096));
+}
+
+test.each([
+  ['file', 0o777, 0o444],
+  ['directory', 0o555, 0o666],
+] as const)(
+  'the doctor finds a bus whose %s this user cannot write, and says how to change that',
+  async (what, directoryMode, fileMode) => {
+    const dir = tempDir();
+    const db = join(dir, 'bus.db');
+    await openSqliteBus({ file: db, create: true }).close();
+    chmodSync(db, fileMode);
+    chmodSync(dir, directoryMode);
+    const child = new Program(process.execPath, [UNPRIVILEGED, db]);
+    const [finding] = JSON.parse((await child.ended).stdout);
+    const path = what === 'file' ? db : dir;
+    expect(finding).toMatchObject({
+      name: 'bus',
+      status: 'fail',
+      message: expect.stringContaining(`${path} is not readable and writable`),
+      fix: expect.stringContaining(`chmod u+rwX ${path}`),
+    });
+    chmodSync(dir, 0o700);
+  },
+);
 
 test('the doctor finds damage, and changes nothing in a bus', async () => {
   const db = await makeBus();

@@ -1,4 +1,5 @@
-import { openSqliteBus } from '../../../src/bus/index.js';
+import type { SqliteBus } from '../../../src/bus/index.js';
+import { openBus } from '../bus-file.js';
 import { type SentQuestion, sendQuestion, waitForAnswer } from '../bus-question.js';
 import { EXIT } from '../failure.js';
 import { needBus, settingsFor, type Words } from '../options.js';
@@ -21,7 +22,7 @@ export async function send(words: Words, question: string): Promise<number> {
   const given = words as SendWords;
   const { session } = settings.bus;
   const file = needBus(settings);
-  const bus = openSqliteBus({ file, session, create: given.create === true });
+  const bus = openBus({ file, session, create: given.create === true });
   try {
     const sent = await sendQuestion(bus, {
       question,
@@ -47,7 +48,7 @@ function report({ messageId, conversationId, queryId }: SentQuestion, json: bool
 }
 
 async function printAnswer(
-  bus: ReturnType<typeof openSqliteBus>,
+  bus: SqliteBus,
   { messageId, conversationId }: SentQuestion,
   { timeout = DEFAULT_WAIT_MS, json }: SendWords,
   file: string,

@@ -1,7 +1,7 @@
-import { openSqliteBus } from '../../../src/bus/index.js';
 import { describedSettings, type Section } from '../../../src/config/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
+import { openBus } from '../bus-file.js';
 import { flagsOf, needBus, settingsFor, type Words } from '../options.js';
 import { announceReady } from '../output.js';
 import { Pair } from '../pair.js';
@@ -12,7 +12,8 @@ const ALL: readonly Section[] = [...new Set(describedSettings().map(({ section }
 export async function up(words: Words): Promise<number> {
   const settings = await settingsFor(words, ...ALL);
   const db = needBus(settings);
-  if (words.create === true) await openSqliteBus({ file: db, create: true }).close();
+  // A bus that cannot be used is found before anything runs.
+  await openBus({ file: db, create: words.create === true }).close();
   const { drainMs, logLevel } = settings.process;
   const log = createLogger({ level: logLevel });
   const pair = new Pair({

@@ -1,9 +1,17 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type BusInspection, findDamage, inspectBus } from '../../../src/bus/index.js';
+import {
+  BusError,
+  type BusErrorCode,
+  type BusInspection,
+  findDamage,
+  inspectBus,
+} from '../../../src/bus/index.js';
 import type { Settings } from '../../../src/config/index.js';
+import { deniedPath } from '../bus-file.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
+const RESTORE = 'stop all programs that use it, then restore a backup';
 const BIG_WAL_BYTES = 64 * 1024 * 1024;
 /** A question older than this is not just about to be answered, in milliseconds. */
 const OLD_MS = 60_000;
@@ -21,14 +29,45 @@ export function checkBus({ bus }: Settings): Finding[] {
     const found = inspectBus(file, session);
     const damage = findDamage(file);
     if (damage !== undefined) {
-      const fix = 'stop all programs that use it and restore a backup';
-      return [fail('bus', `${file} is damaged: ${damage}`, fix)];
+      return [fail('bus', `${file} is damaged: ${damage}`, RESTORE)];
     }
+    const denied = deniedPath(file);
+    if (denied !== undefined) return [notWritable(denied)];
     return [ok('bus', `${file}: ${counts(found)}`), ...worries(file, found)];
   } catch (error) {
-    const fix = 'make an empty one with: warmline up --create, or name another with --db';
-    return [fail('bus', (error as Error).message, fix)];
+    return [explain(file, error)];
   }
+}
+
+/** What to do about a bus that cannot be read, where the message does not say it. */
+const FIXES: Partial<Record<BusErrorCode, string>> = {
+  bus_corrupt: RESTORE,
+  bus_read_only: 'make the file and its directory readable and writable for this user',
+  bus_schema: 'check --db: this is not a bus, or one of another version',
+  bus_busy: 'wait until the other program is done, and look again',
+  bus_io: 'check the disk and the permissions on the way to the file',
+};
+
+/** @throws what is given when it is no fault of the bus */
+function explain(file: string, error: unknown): Finding {
+  if (!(error instanceof BusError)) throw error;
+  if (error.code === 'bus_missing') {
+    const fix = `name another with --db, or make an empty one with: warmline up --db ${file} --create`;
+    return fail('bus', `there is no bus at ${file}`, fix);
+  }
+  const denied = deniedPath(file);
+  if (denied !== undefined) return notWritable(denied);
+  const isDatabase = (error.cause as { code?: unknown } | undefined)?.code !== 'SQLITE_NOTADB';
+  const fix = FIXES[isDatabase ? error.code : 'bus_schema'];
+  return fail('bus', error.message, fix ?? 'see the message');
+}
+
+function notWritable(path: string): Finding {
+  return fail(
+    'bus',
+    `${path} is not readable and writable for this user, so nothing can be answered`,
+    `if it is yours: chmod u+rwX ${path}; otherwise let its owner do so, or: sudo chown $(id -u) ${path}`,
+  );
 }
 
 function counts({ pending, leased, expired, complete, failed, dead }: BusInspection): string {

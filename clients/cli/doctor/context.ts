@@ -2,13 +2,19 @@ import type { Settings } from '../../../src/config/index.js';
 import { createContextRoots } from '../../../src/context/index.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** What questions are answered from: the engine, its directories and its default document. */
+/**
+ * What a bridge that starts with these settings would answer from. One that runs already may have
+ * been started elsewhere and with others.
+ */
 export async function checkContext({ engine, context }: Settings): Promise<Finding[]> {
   const { contextRoot: roots, context: defaultContext, contextMaxBytes: maxBytes } = context;
-  const answers = ok('engine', `${engine.engine} needs no key and no network`);
+  const answers = ok(
+    'engine',
+    `a bridge started here would use ${engine.engine}, which needs no key and no network`,
+  );
   try {
     const files = await createContextRoots({ roots, defaultContext, maxBytes });
-    const inRoots = ok('context roots', roots.join(', '));
+    const inRoots = ok('context roots', `a bridge started here would use ${roots.join(', ')}`);
     return [answers, inRoots, checkDefault(await files.resolve(undefined))];
   } catch (error) {
     return [
@@ -22,8 +28,11 @@ function checkDefault(file: { readonly path: string } | undefined): Finding {
   return file === undefined
     ? warn(
         'context',
-        'no default document: a question that names none gets an error',
+        'a bridge started here would have no document for questions that name none',
         'put a SESSION-RESUME.md into a context root, or name a document with --context',
       )
-    : ok('context', `${file.path} answers questions that name no document`);
+    : ok(
+        'context',
+        `a bridge started here would answer questions that name none from ${file.path}`,
+      );
 }

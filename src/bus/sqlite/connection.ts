@@ -51,7 +51,7 @@ function requireFile(file: string, { create }: OpenBusOptions): void {
     if (create) return;
     throw new BusError(
       'bus_missing',
-      `there is no bus at ${file}; check --db, or create an empty one with --create`,
+      `there is no bus at ${file}; check --db, or make an empty one with: warmline up --db ${file} --create`,
     );
   }
   if (!stat.isFile()) throw new BusError('bus_missing', `${file} is not a file; check --db`);
