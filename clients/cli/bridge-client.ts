@@ -1,6 +1,11 @@
 /** The connection of a command to the bridge that the settings name. */
 import { readToken, type Settings } from '../../src/config/index.js';
-import { type BridgeClient, type BridgeClientOptions, connect } from '../socket/index.js';
+import {
+  type BridgeClient,
+  type BridgeClientOptions,
+  BridgeError,
+  connect,
+} from '../socket/index.js';
 
 /** @throws ConfigError when the token file cannot be used */
 export function clientOptions({ address, turns }: Settings, name: string): BridgeClientOptions {
@@ -31,4 +36,14 @@ export async function withBridge<T>(
   } finally {
     await client.close();
   }
+}
+
+/**
+ * A failure of the bridge as data, in the shape of an error line of the server.
+ * @throws what is given when it is another failure
+ */
+export function errorFields(error: unknown) {
+  if (!(error instanceof BridgeError)) throw error;
+  const { code, message, retryable, retryAfterMs: retry_after_ms } = error;
+  return { code, message, retryable, retry_after_ms };
 }

@@ -7,6 +7,11 @@ export function objectsIn(value: unknown): Fields[] {
   return Array.isArray(value) ? value.filter(isFields) : [];
 }
 
+/** What a reply of the server reports, without what told the client whose reply it is. */
+export function withoutEnvelope({ type: _type, id: _id, ...report }: Fields): Fields {
+  return report;
+}
+
 /** Rows with a column for each field that any of them has. */
 export function rowsOf(rows: readonly Fields[]): string {
   if (rows.length === 0) return '';

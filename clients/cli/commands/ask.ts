@@ -1,10 +1,5 @@
-import {
-  type Answer,
-  type AskOptions,
-  type BridgeClient,
-  BridgeError,
-} from '../../socket/index.js';
-import { withBridge } from '../bridge-client.js';
+import type { Answer, AskOptions, BridgeClient } from '../../socket/index.js';
+import { errorFields, withBridge } from '../bridge-client.js';
 import { EXIT } from '../failure.js';
 import { settingsFor, type Words } from '../options.js';
 import { printable, printJson, printSources, printText, StatusLine } from '../output.js';
@@ -37,9 +32,8 @@ export async function ask(words: Words, question: string): Promise<number> {
     });
     return EXIT.ok;
   } catch (error) {
-    if (json !== true || !(error instanceof BridgeError)) throw error;
-    const { code, message, retryable, retryAfterMs: retry_after_ms } = error;
-    printJson({ type: 'error', code, message, retryable, retry_after_ms });
+    if (json !== true) throw error;
+    printJson({ type: 'error', ...errorFields(error) });
     return EXIT.failed;
   }
 }

@@ -5,6 +5,7 @@ import { startWatchdog } from '../../../src/watchdog/index.js';
 import { type AutopollSettings, runAutopoll } from '../../autopoll/index.js';
 import { clientOptions } from '../bridge-client.js';
 import { startSummary, summaryText } from '../bus-summary.js';
+import { UsageError } from '../failure.js';
 import { needBus, settingsFor, type Words } from '../options.js';
 import { announceReady, printJson, printText } from '../output.js';
 
@@ -16,6 +17,7 @@ interface AutopollWords {
 export async function autopoll(words: Words): Promise<number> {
   const settings = await settingsFor(words, 'bus', 'address', 'autopoll', 'turns', 'process');
   const { once = false, json = false } = words as AutopollWords;
+  if (json && !once) throw new UsageError('--json prints the summary of --once; give both');
   const db = needBus(settings);
   const { session } = settings.bus;
   const { drainMs, logLevel, watchdogMs } = settings.process;
