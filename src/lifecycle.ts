@@ -1,7 +1,7 @@
 /**
  * How a long-lived process of ours ends:
- *  - told to stop (SIGTERM, SIGINT, or the parent that holds our IPC channel is gone), it
- *    finishes what runs and exits with 0;
+ *  - told to stop (SIGTERM, SIGINT, or the parent that holds our IPC channel says so or is gone),
+ *    it finishes what runs and exits with 0;
  *  - told by a second signal, it ends at once with 1;
  *  - after a failure that nobody caught, it stops without finishing anything and exits with 1:
  *    what state it is in is unknown, and its supervisor starts a clean one.
@@ -24,6 +24,9 @@ export interface LifecycleOptions {
   /** Called before the process ends at once, for what must not outlive it. */
   readonly onEndNow?: (() => void) | undefined;
 }
+
+/** What a parent sends over the IPC channel before it closes it: the stop is wanted. */
+export const STOP_MESSAGE = 'stop';
 
 /** Not SIGHUP: a handler would undo `nohup`, and without one its default ends the process. */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -64,6 +67,9 @@ export async function runUntilStopped(
     beginStop(signal, options.drainMs);
   };
   const onOrphaned = () => beginStop('the parent process is gone', options.drainMs);
+  const onMessage = (message: unknown) => {
+    if (message === STOP_MESSAGE) beginStop('the parent process asked for it', options.drainMs);
+  };
   const onFailure = (error: unknown) => {
     log.fatal({ err: error }, 'a failure that nobody caught');
     if (failed) endNow('a second failure');
@@ -76,6 +82,7 @@ export async function runUntilStopped(
     stop.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  process.on('message', onMessage);
   process.on('disconnect', onOrphaned);
   if (process.connected === false) onOrphaned();
   process.on('uncaughtException', onFailure);
@@ -91,6 +98,7 @@ export async function runUntilStopped(
     log.error({ err: error }, 'stopping after the failure failed too');
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
+    process.off('message', onMessage);
     process.off('disconnect', onOrphaned);
     process.off('uncaughtException', onFailure);
     process.off('unhandledRejection', onFailure);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createBridge } from './bridge/index.js';
 import { systemClock } from './clock.js';
 import { readToken, type Settings } from './config/index.js';
-import { createContextRoots } from './context/index.js';
+import { type ContextRoots, createContextRoots } from './context/index.js';
 import type { Engine } from './engines/index.js';
 import { ConfigError } from './errors.js';
 import type { Log } from './log.js';
@@ -35,6 +35,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { roots, defaultContext, maxBytes } = contextOptions(settings);
   const contexts = await createContextRoots({ roots, defaultContext, maxBytes });
+  if (defaultContext !== undefined) await requireDefault(contexts);
   const { tokenFile } = settings.address;
   const token = tokenFile === undefined ? undefined : readToken(tokenFile);
   const engine = await createEngine(settings.engine);
@@ -59,6 +60,15 @@ export async function startServer(
   } catch (error) {
     await bridge.close();
     throw error;
+  }
+}
+
+/** A default that cannot be used would fail each question that names no document. */
+async function requireDefault(contexts: ContextRoots): Promise<void> {
+  try {
+    await contexts.resolve(undefined);
+  } catch (cause) {
+    throw new ConfigError(`--context: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { STOP_MESSAGE } from '../../src/lifecycle.js';
 import { EXIT } from './failure.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -83,7 +84,7 @@ export class SupervisedChild {
     const child = this.#process;
     if (child !== undefined && isRunning(child)) {
       const exited = once(child, 'exit');
-      if (child.connected) child.disconnect();
+      letGo(child);
       const late = setTimeout(() => child.kill('SIGKILL'), this.#options.stopMs);
       await exited;
       clearTimeout(late);
@@ -128,6 +129,14 @@ export class SupervisedChild {
     this.#process = child;
     return child;
   }
+}
+
+/** The message makes the end of the channel a wish of ours; without it we would seem to be gone. */
+function letGo(child: ChildProcess): void {
+  if (!child.connected) return;
+  child.send(STOP_MESSAGE, () => {
+    if (child.connected) child.disconnect();
+  });
 }
 
 async function readyLine(child: ChildProcess): Promise<ReadyLine | undefined> {

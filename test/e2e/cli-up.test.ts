@@ -59,9 +59,17 @@ test.each(['bridge', 'autopoll'] as const)(
   },
 );
 
+test('programs that up stops say so, and not that up is gone', async () => {
+  const { program } = await up('--log-level', 'info');
+  const { stderr } = await program.kill('SIGTERM');
+  expect(stderr.match(/"why":"the parent process asked for it"/g)).toHaveLength(2);
+  expect(stderr).not.toContain('the parent process is gone');
+});
+
 test('kill -9 of up leaves nothing behind', async () => {
-  const { program, pids, running } = await up();
-  await program.kill('SIGKILL');
+  const { program, pids, running } = await up('--log-level', 'info');
+  const { stderr } = await program.kill('SIGKILL');
+  expect(stderr).toContain('the parent process is gone');
   await until(() => running().length === 0);
   expect([pids.bridge, pids.autopoll].filter(isAlive)).toEqual([]);
 });
@@ -91,7 +99,8 @@ test('up stops at a start that cannot work, with the line of the one that failed
   const { ready } = await up();
   const db = join(tempDir(), 'bus.db');
   const fixed = ['--db', db, '--log-level', 'warn'];
-  const missing = await warmline(['up', ...fixed, '--port', '0']);
+  // Nothing has been started yet when the bus is found to be missing: nothing else is logged.
+  const missing = await warmline(['up', '--db', db, '--log-level', 'info', '--port', '0']);
   expect(missing).toMatchObject({ code: 78, stdout: '' });
   expect(missing.stderr).toMatch(/^warmline: there is no bus at [^\n]*--create\n$/);
   const taken = await warmline(['up', ...fixed, '--create', '--port', String(ready.port)]);
