@@ -71,5 +71,6 @@ export function waitedTooLong(waitedMs: number): WarmlineError {
 }
 
 function seconds(ms: number): string {
+  if (ms < 1000) return `${Math.ceil(ms)} ms`;
   return `${Number((ms / 1000).toFixed(ms < 10_000 ? 1 : 0))} s`;
 }
