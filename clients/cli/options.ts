@@ -9,6 +9,7 @@ import {
   readFlag,
   type Section,
   type Settings,
+  wholeAbout,
 } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
 
@@ -30,21 +31,24 @@ const HEADINGS: Record<Section, string> = {
 /** Adds the settings of these sections as flags, and `--config`. */
 export function withSettings(command: Command, ...sections: Section[]): Command {
   command.option('--config <FILE>', 'config file (default: warmline.toml when there is one)');
-  for (const setting of describedSettings(sections)) command.addOption(toOption(setting));
+  const listens = sections.includes('server');
+  for (const setting of describedSettings(sections)) {
+    command.addOption(toOption(setting, listens ? wholeAbout(setting) : setting.about));
+  }
   return command;
 }
 
 /** One setting as a flag, for a command that takes no others of its section. */
 export function withSetting(command: Command, key: string): Command {
   for (const setting of describedSettings()) {
-    if (setting.key === key) command.addOption(toOption(setting));
+    if (setting.key === key) command.addOption(toOption(setting, wholeAbout(setting)));
   }
   return command;
 }
 
-function toOption(setting: Described): Option {
+function toOption(setting: Described, about: string): Option {
   const flags = setting.value === '' ? setting.flag : `${setting.flag} <${setting.value}>`;
-  const option = new Option(flags, setting.about + standardText(setting));
+  const option = new Option(flags, about + standardText(setting));
   option.helpGroup(HEADINGS[setting.section]);
   if (setting.value === '') return option;
   return option.argParser((given: string, before: unknown) => {

@@ -46,6 +46,11 @@ function describe(section: Section, key: string, schema: z.ZodType): Described {
   };
 }
 
+/** What a setting decides, for a reader who may run the bridge. */
+export function wholeAbout({ about, aboutListening }: Described): string {
+  return aboutListening === undefined ? about : `${about}; ${aboutListening}`;
+}
+
 /** A flag's text as a value, or what it should have been. A list flag gives one item at a time. */
 export function readFlag(
   setting: Described,

@@ -1,5 +1,5 @@
 /** `docs/configuration.md`, written from the description of the settings. */
-import { type Described, describedSettings } from './names.js';
+import { type Described, describedSettings, wholeAbout } from './names.js';
 import type { Section } from './settings.js';
 
 const TITLES: Record<Section, string> = {
@@ -61,7 +61,7 @@ export function settingsReference(): string {
 function row(setting: Described): string {
   const flag = [setting.flag, setting.value.replaceAll('|', '\\|')].join(' ').trim();
   const repeat = setting.isList ? ' (several times)' : '';
-  return `| \`${setting.fileKey}\` | \`${flag}\`${repeat} | ${standard(setting)} | ${setting.about} |`;
+  return `| \`${setting.fileKey}\` | \`${flag}\`${repeat} | ${standard(setting)} | ${wholeAbout(setting)} |`;
 }
 
 function standard({ standard }: Described): string {

@@ -7,6 +7,8 @@ import { z } from 'zod';
 export interface About {
   /** What it decides, as a sentence without a full stop. */
   readonly about: string;
+  /** What matters of it besides to the program that listens there, and not to its clients. */
+  readonly aboutListening?: string | undefined;
   /** How the value is written in help texts, `MS`; empty for a switch. */
   readonly value: string;
   /** What a value must be, to end the sentence "… must be". */
@@ -30,6 +32,7 @@ export function aboutOf(schema: z.ZodType): About {
 
 interface WholeOptions {
   readonly about: string;
+  readonly aboutListening?: string;
   /** Name of the unit as help texts write it: `MS`, `BYTES`, `N`. */
   readonly unit: string;
   readonly min?: number;
@@ -40,7 +43,13 @@ interface WholeOptions {
 const MAX_TIMER_MS = 2_147_483_647;
 
 export function whole(standard: number, options: WholeOptions) {
-  const { about, unit, min = 0, max = unit === 'MS' ? MAX_TIMER_MS : 2 ** 40 } = options;
+  const {
+    about,
+    aboutListening,
+    unit,
+    min = 0,
+    max = unit === 'MS' ? MAX_TIMER_MS : 2 ** 40,
+  } = options;
   return z
     .int()
     .min(min)
@@ -48,6 +57,7 @@ export function whole(standard: number, options: WholeOptions) {
     .default(standard)
     .register(registry, {
       about,
+      aboutListening,
       value: unit,
       expects: `a whole number from ${min} to ${max}`,
       read: readWhole,
@@ -58,6 +68,7 @@ export function whole(standard: number, options: WholeOptions) {
 
 interface TextOptions {
   readonly about: string;
+  readonly aboutListening?: string;
   readonly value: string;
 }
 

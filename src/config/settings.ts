@@ -22,12 +22,14 @@ const MIB = 1024 * 1024;
 const Address = z.object({
   host: text('127.0.0.1', {
     value: 'ADDRESS',
-    about: 'address of the bridge; one that other machines can reach needs a token file',
+    about: 'address of the bridge',
+    aboutListening: 'one that other machines can reach needs a token file',
   }),
   port: whole(9999, {
     unit: 'PORT',
     max: 65_535,
-    about: 'TCP port of the bridge; 0 takes a free one',
+    about: 'TCP port of the bridge',
+    aboutListening: '0 takes a free one',
   }),
   socket: optionalPath({
     value: 'PATH',
