@@ -54,9 +54,9 @@ export async function runUntilStopped(
     process.exit(1);
   }
 
-  function beginStop(why: string, drainMs: number): void {
+  function beginStop(why: string, drainMs: number, advice = ''): void {
     if (stop.signal.aborted) return;
-    log.info({ why, drainMs }, 'stopping');
+    log.info({ why, drainMs }, `stopping${advice}`);
     setTimeout(() => endNow('the stop is stuck'), drainMs + STUCK_MS).unref();
     stop.abort();
   }
@@ -64,7 +64,7 @@ export async function runUntilStopped(
   const onSignal = (signal: NodeJS.Signals) => {
     if (signalled) endNow(`a second signal (${signal})`);
     signalled = true;
-    beginStop(signal, options.drainMs);
+    beginStop(signal, options.drainMs, '; a second signal ends it at once');
   };
   const onOrphaned = () => beginStop('the parent process is gone', options.drainMs);
   const onMessage = (message: unknown) => {

@@ -12,6 +12,8 @@ import { DEFAULT_LIMITS, type PoolLimits } from './sessions/index.js';
 
 export interface RunningServer {
   readonly address: ListenAddress;
+  /** Queries that have been taken and not answered yet. */
+  running(): number;
   /**
    * Lets running queries be answered for up to `drainMs` milliseconds, refusing new ones, then ends
    * every connection and session.
@@ -52,6 +54,7 @@ export async function startServer(
     const { server, address } = await listen(() => createServer(options, bridge, log), log, signal);
     return {
       address,
+      running: () => Number(bridge.stats().in_flight),
       stop: async (drainMs) => {
         await server.drain(drainMs);
         await bridge.close();

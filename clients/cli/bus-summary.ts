@@ -22,14 +22,20 @@ function added(before: BusInspection, after: BusInspection) {
   return Object.fromEntries(counts) as Record<(typeof COUNTS)[number], number>;
 }
 
+/** Counts for people, by the names that programs get them by. */
+export function countsText<K extends string>(
+  counts: Readonly<Record<K, number>>,
+  names: readonly K[],
+): string {
+  return names.map((name) => `${counts[name]} ${name}`).join(', ');
+}
+
 export function summaryText(summary: Summary): string {
-  const { complete, failed, dead, ignored, orphaned, expired } = summary;
+  const { orphaned, expired } = summary;
   const parts = [
-    `${complete} answered`,
-    `${failed + dead} answered with an error`,
-    `${ignored} ignored`,
-    ...(orphaned > 0 ? [`${orphaned} dropped, their conversation is gone`] : []),
-    ...(expired > 0 ? [`${expired} left in expired conversations (--include-expired)`] : []),
+    countsText(summary, ['complete', 'failed', 'dead', 'ignored']),
+    ...(orphaned > 0 ? [`${orphaned} orphaned, their conversation is gone`] : []),
+    ...(expired > 0 ? [`${expired} expired, left alone (--include-expired)`] : []),
   ];
   return parts.join(', ');
 }

@@ -72,3 +72,22 @@ export function table(headings: readonly string[], rows: readonly (readonly unkn
       .trimEnd();
   return [paint('bold', line(headings)), ...cells.map(line)].join('\n');
 }
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** A time for people, in its two largest units: `3 h 43 min`. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Number(ms.toFixed(1))} ms`;
+  if (ms < MINUTE_MS) return `${Number((ms / 1000).toFixed(1))} s`;
+  if (ms < HOUR_MS) return twoUnits(ms, [MINUTE_MS, 'min'], [1000, 's']);
+  if (ms < DAY_MS) return twoUnits(ms, [HOUR_MS, 'h'], [MINUTE_MS, 'min']);
+  return twoUnits(ms, [DAY_MS, 'd'], [HOUR_MS, 'h']);
+}
+
+type Unit = readonly [ms: number, name: string];
+
+function twoUnits(ms: number, [large, largeName]: Unit, [small, smallName]: Unit): string {
+  return `${Math.floor(ms / large)} ${largeName} ${Math.floor((ms % large) / small)} ${smallName}`;
+}

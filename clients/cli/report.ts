@@ -1,5 +1,5 @@
 /** Reports of the server as text. Their fields are the server's: a newer one may send more. */
-import { table } from './output.js';
+import { duration, table } from './output.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -12,21 +12,23 @@ export function withoutEnvelope({ type: _type, id: _id, ...report }: Fields): Fi
   return report;
 }
 
-/** Rows with a column for each field that any of them has. */
+/** Rows with a column for each field that any of them has something in. */
 export function rowsOf(rows: readonly Fields[]): string {
   if (rows.length === 0) return '';
-  const headings = [...new Set(rows.flatMap(Object.keys))];
+  const names = [...new Set(rows.flatMap(Object.keys))].filter((name) =>
+    rows.some((row) => !isEmpty(row[name])),
+  );
   return table(
-    headings,
-    rows.map((row) => headings.map((heading) => cell(row[heading]))),
+    names.map((name) => label(name)),
+    rows.map((row) => names.map((name) => cell(name, row[name]))),
   );
 }
 
 /** One line for each number or text, however deep: `server.connections.open  3`. */
 export function linesOf(fields: Fields): string {
-  const lines = [...flat(fields, '')];
-  const width = Math.max(0, ...lines.map(([name]) => name.length));
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${cell(value)}`).join('\n');
+  const lines = [...flat(fields, '')].map(([name, value]) => [label(name), cell(name, value)]);
+  const width = Math.max(0, ...lines.map(([name]) => String(name).length));
+  return lines.map(([name, value]) => `${String(name).padEnd(width)}  ${value}`).join('\n');
 }
 
 function* flat(fields: Fields, prefix: string): Generator<[string, unknown]> {
@@ -41,10 +43,25 @@ function* flat(fields: Fields, prefix: string): Generator<[string, unknown]> {
   }
 }
 
-function cell(value: unknown): unknown {
+/** A field whose name ends so holds a time: people get it with its unit, and the name without. */
+const TIME = /_(ms|s)$/;
+
+function label(name: string): string {
+  return name.replace(TIME, '');
+}
+
+function cell(name: string, value: unknown): unknown {
+  const [, unit] = TIME.exec(name) ?? [];
+  if (unit !== undefined && typeof value === 'number') {
+    return duration(unit === 's' ? value * 1000 : value);
+  }
   if (typeof value === 'number') return Number(value.toFixed(1));
   if (value === null || value === undefined) return '';
   return typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 function isFields(value: unknown): value is Fields {

@@ -46,6 +46,14 @@ test.each(COMMANDS)('%s --help explains itself and exits with 0', async (command
   expect(stdout).toContain('--help');
 });
 
+test('only commands that run a bridge speak of a free port and of who can reach it', async () => {
+  for (const command of ['autopoll', 'ask', 'stats', 'sessions']) {
+    const { stdout } = await warmline([command, '--help']);
+    expect(stdout, command).not.toMatch(/0 takes a free one|needs a token/);
+  }
+  expect((await warmline(['serve', '--help'])).stdout).toMatch(/0 takes a free one/);
+});
+
 test('every command that prints data takes --json', async () => {
   for (const command of ['autopoll', 'ask', 'send', 'stats', 'sessions', 'doctor']) {
     expect((await warmline([command, '--help'])).stdout, command).toContain('--json');
@@ -238,7 +246,7 @@ test('a second signal ends serve at once', async () => {
   const asking = start(['ask', '!fake silent Never', '--port', port]);
   await busy(port);
   program.child.kill('SIGTERM');
-  await program.says(/"stopping"/);
+  await program.says(/stopping; a second signal ends it at once/);
   const { code, stderr } = await program.kill('SIGTERM');
   expect(code).toBe(1);
   expect(stderr).toContain('second signal');
@@ -295,6 +303,20 @@ test('ask exits with 1 when the question fails, and --json says why', async () =
   const json = await warmline(['ask', 'q', '--context', 'NONE.md', '--json', '--port', port]);
   expect(json.code).toBe(1);
   expect(JSON.parse(json.stdout)).toMatchObject({ type: 'error', code: 'context_missing' });
+});
+
+test('a wait below a second is told in milliseconds', async () => {
+  const { port } = await serve('--engine', 'fake');
+  const { code, stderr } = await warmline([
+    'ask',
+    '!fake silent',
+    '--timeout',
+    '1',
+    '--port',
+    port,
+  ]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/within [1-9]\d* m?s/);
 });
 
 test('what an answer holds cannot steer the terminal', async () => {
@@ -421,7 +443,7 @@ test('autopoll --once answers what is there, sums up and ends', async () => {
   const words = ['autopoll', '--db', db, '--port', port, '--once', '--log-level', 'error'];
   expect(await warmline(words)).toMatchObject({
     code: 0,
-    stdout: '2 answered, 1 answered with an error, 0 ignored\n',
+    stdout: '2 complete, 1 failed, 0 dead, 0 ignored\n',
   });
   const again = await warmline([...words, '--json']);
   expect(JSON.parse(again.stdout)).toEqual({

@@ -25,6 +25,7 @@ export async function serve(words: Words): Promise<number> {
     log.info({ host, port, socket: socketPath, engine: settings.engine.engine }, 'listening');
     announceReady({ host, port, http_port: null, socket: socketPath, pid: process.pid });
     await life.stopped;
+    log.info({ questions: server.running() }, 'waiting for the questions that run');
     await server.stop(life.drainMs());
     log.info('stopped');
   });

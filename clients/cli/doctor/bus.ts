@@ -9,6 +9,8 @@ import {
 } from '../../../src/bus/index.js';
 import type { Settings } from '../../../src/config/index.js';
 import { deniedPath } from '../bus-file.js';
+import { countsText } from '../bus-summary.js';
+import { duration } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 const RESTORE = 'stop all programs that use it, then restore a backup';
@@ -18,6 +20,8 @@ const OLD_MS = 60_000;
 
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
+
+const COUNTS = ['pending', 'leased', 'expired', 'complete', 'failed', 'dead'] as const;
 
 /** Reads the bus and changes nothing in it. */
 export function checkBus({ bus }: Settings): Finding[] {
@@ -33,7 +37,7 @@ export function checkBus({ bus }: Settings): Finding[] {
     }
     const denied = deniedPath(file);
     if (denied !== undefined) return [notWritable(denied)];
-    return [ok('bus', `${file}: ${counts(found)}`), ...worries(file, found)];
+    return [ok('bus', `${file}: ${countsText(found, COUNTS)}`), ...worries(file, found)];
   } catch (error) {
     return [explain(file, error)];
   }
@@ -70,18 +74,13 @@ function notWritable(path: string): Finding {
   );
 }
 
-function counts({ pending, leased, expired, complete, failed, dead }: BusInspection): string {
-  return `${pending} pending, ${leased} running, ${expired} expired, ${complete} answered, ${failed + dead} failed`;
-}
-
 function worries(file: string, found: BusInspection): Finding[] {
   const findings: Finding[] = [];
   if (found.pending > 0 && found.oldestPendingMs > OLD_MS) {
-    const age = Math.round(found.oldestPendingMs / 1000);
     findings.push(
       warn(
         'backlog',
-        `the oldest question waits for ${age} s`,
+        `the oldest question waits for ${duration(found.oldestPendingMs)}`,
         `run: warmline autopoll --db ${file}`,
       ),
     );
