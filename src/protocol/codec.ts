@@ -96,7 +96,7 @@ export function encodeResponse(reply: Omit<ResponseReply, 'type'>): string {
   const id = reply.id === undefined ? '' : `"id":${json(reply.id)},`;
   const usage = reply.usage === undefined ? '' : `,"usage":${json(reply.usage)}`;
   const stop = reply.stop_reason === undefined ? '' : `,"stop_reason":${json(reply.stop_reason)}`;
-  const sources = reply.sources.length === 0 ? '[]' : json(reply.sources);
+  const sources = (reply.sources as readonly unknown[]).length === 0 ? '[]' : json(reply.sources);
   const request = reply.request_id === undefined ? '' : `,"request_id":${json(reply.request_id)}`;
   return (
     `{"type":"response",${id}"answer":${json(reply.answer)},"sources":${sources},` +
