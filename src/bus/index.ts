@@ -5,6 +5,12 @@ export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact } from './redact.js';
 export { DEFAULT_RETRY, planRetry, type RetryPlan, type RetryPolicy } from './retry.js';
 export { hasWalResetFix } from './sqlite/connection.js';
-export { type BusInspection, findDamage, inspectBus, sqliteVersion } from './sqlite/inspect.js';
+export {
+  type BusInspection,
+  findDamage,
+  inspectBus,
+  isExpired,
+  sqliteVersion,
+} from './sqlite/inspect.js';
 export { openSqliteBus, type SqliteBus, type SqliteBusOptions } from './sqlite/store.js';
 export { naiveUtc } from './stamp.js';

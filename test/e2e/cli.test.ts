@@ -435,6 +435,17 @@ test('send --wait prints the answer when it comes, and gives up when its time is
   });
 });
 
+test('send --wait does not wait in a conversation that has expired', async () => {
+  const file = join(tempDir(), 'bus.db');
+  const bus = openSqliteBus({ file, create: true });
+  const conversation = await bus.createConversation({ roleA: 'a', roleB: 'b', lifetimeMs: 0 });
+  await bus.close();
+  const words = ['send', 'q', '--db', file, '--conversation', conversation, '--wait'];
+  const { code, stdout, stderr } = await warmline(words);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(/has expired[^\n]*--include-expired/);
+});
+
 test('autopoll --once answers what is there, sums up and ends', async () => {
   const db = await makeBus();
   const { port } = await serve('--engine', 'fake');

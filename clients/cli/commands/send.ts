@@ -1,4 +1,4 @@
-import type { SqliteBus } from '../../../src/bus/index.js';
+import { isExpired, type SqliteBus } from '../../../src/bus/index.js';
 import { openBus } from '../bus-file.js';
 import { type SentQuestion, sendQuestion, waitForAnswer } from '../bus-question.js';
 import { EXIT } from '../failure.js';
@@ -34,6 +34,11 @@ export async function send(words: Words, question: string): Promise<number> {
     if (given.wait !== true) {
       report(sent, given.json === true);
       return EXIT.ok;
+    }
+    if (isExpired(file, sent.conversationId)) {
+      throw new Error(
+        `message ${sent.messageId} is on the bus, and its conversation ${sent.conversationId} has expired: only "warmline autopoll --db ${file} --include-expired" answers it; without --conversation a new one is made`,
+      );
     }
     return await printAnswer(bus, sent, given, file);
   } finally {

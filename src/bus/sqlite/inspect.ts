@@ -38,6 +38,16 @@ export function inspectBus(file: string, session: Side): BusInspection {
   });
 }
 
+/** Whether the time of a conversation is up, so that nobody can read an answer in it any more. */
+export function isExpired(file: string, conversationId: string): boolean {
+  return withReader(file, (db) => {
+    const expired =
+      'SELECT julianday(expires_at) <= julianday(:now) FROM conversations WHERE id = :id';
+    const now = naiveUtc(systemClock.wallUs());
+    return db.prepare(expired).pluck().get({ id: conversationId, now }) === 1;
+  });
+}
+
 /**
  * What is wrong inside the file, or undefined when nothing is.
  * @throws BusError when the file cannot be read at all
