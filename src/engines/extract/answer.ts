@@ -23,7 +23,7 @@ const MAX_JOINED_LINES = 12;
 /** Passages shown of what a heading or "…:" introduces. */
 const MAX_INTRODUCED = 12;
 /** A further excerpt is given when it scored at least this share of the best one. */
-const WORTH_GIVING = 0.5;
+const WORTH_GIVING = 0.6;
 
 export function compose(
   index: DocumentIndex,
@@ -56,30 +56,66 @@ function choose(
     if (chosen.some((excerpt) => holds(excerpt, passage) || joins(passages, excerpt, passage))) {
       continue;
     }
-    if (chosen.length >= MAX_EXCERPTS) continue;
-    const excerpts = widen(passages, passage, expects);
-    if (!excerpts.every((excerpt) => isBareHeading(passages, excerpt, expects))) {
-      chosen.push(...excerpts);
+    for (const excerpt of widen(passages, passage, expects)) {
+      const fresh = withoutGiven(passages, excerpt, passage, chosen);
+      if (chosen.length < MAX_EXCERPTS && fresh !== undefined) chosen.push(fresh);
     }
   }
-  return chosen.slice(0, MAX_EXCERPTS);
+  const kept = chosen.filter((excerpt) => !isBareHeading(passages, excerpt, expects));
+  return withoutRepeats(passages, kept);
+}
+
+/**
+ * The excerpt when no line of it is given already, else the passage it was made for when that one
+ * is new and says something alone.
+ */
+function withoutGiven(
+  passages: PassageTable,
+  excerpt: Excerpt,
+  passage: number,
+  chosen: readonly Excerpt[],
+): Excerpt | undefined {
+  const isNew = (each: Excerpt) => !chosen.some((other) => sharesLine(passages, each, other));
+  if (isNew(excerpt)) return excerpt;
+  const alone = { first: passage, last: passage };
+  return lastIntroduced(passages, passage) === passage && isNew(alone) ? alone : undefined;
+}
+
+/** Pieces of one long line share it without sharing a passage. */
+function sharesLine(passages: PassageTable, one: Excerpt, other: Excerpt): boolean {
+  return (
+    passages.fromLine(one.first) <= passages.toLine(other.last) &&
+    passages.fromLine(other.first) <= passages.toLine(one.last)
+  );
+}
+
+/** A document may say the same in several places; the answer says it once. */
+function withoutRepeats(passages: PassageTable, excerpts: readonly Excerpt[]): Excerpt[] {
+  const texts = excerpts.map((excerpt) => render(passages, excerpt));
+  return excerpts.filter((_, at) => texts.indexOf(texts[at] ?? '') === at);
 }
 
 function holds({ first, last }: Excerpt, passage: number): boolean {
   return first <= passage && passage <= last;
 }
 
-/** Lets an excerpt of prose take in a further hit right beside it: they read on as one. */
+/** Lets an excerpt of prose take in a further hit of the same paragraph: they read on as one. */
 function joins(passages: PassageTable, excerpt: Excerpt, passage: number): boolean {
   const { first, last } = excerpt;
   if (passage !== first - 1 && passage !== last + 1) return false;
   if (!isSameSection(passages, first, passage)) return false;
   if ([first, last, passage].some((each) => passages.kind(each) !== 'text')) return false;
   const joined = { first: Math.min(first, passage), last: Math.max(last, passage) };
+  if (!readsOn(passages, Math.min(last, passage))) return false;
   if (citedLines(passages, joined) > MAX_JOINED_LINES) return false;
   excerpt.first = joined.first;
   excerpt.last = joined.last;
   return true;
+}
+
+/** Whether no blank line stands between a passage and the next one. */
+function readsOn(passages: PassageTable, passage: number): boolean {
+  return passages.fromLine(passage + 1) <= passages.toLine(passage) + 1;
 }
 
 /**
@@ -100,6 +136,7 @@ function widen(
   for (const beside of [passage + 1, passage - 1]) {
     if (!isSameSection(passages, passage, beside) || !fits(passages, beside, expects)) continue;
     const both = { first: Math.min(passage, beside), last: Math.max(passage, beside) };
+    if (!readsOn(passages, both.first)) continue;
     if (citedLines(passages, both) <= MAX_CITED_LINES) return [both];
   }
   return [alone];

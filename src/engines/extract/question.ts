@@ -5,7 +5,7 @@
 import { type Expectation, expectations } from './expectations.js';
 import { type Language, STOP_WORDS } from './language.js';
 import { beginningOf, hashTerm } from './postings.js';
-import { stem } from './stem.js';
+import { kin, stem } from './stem.js';
 import { related } from './synonyms.js';
 import { endsSentence, rawTokens, wordsOf } from './tokens.js';
 
@@ -30,6 +30,7 @@ const MAX_LENGTH = 32_768;
 /** Of more different words than this, the first and the last half count. */
 const MAX_WORDS = 192;
 const SYNONYM_WEIGHT = 0.45;
+const KIN_WEIGHT = 0.35;
 
 /** Words that belong to asking rather than to what is asked for. */
 const ASKING = new Set(
@@ -67,6 +68,12 @@ function wantedFor(word: string, term: number, language: Language): Wanted {
   const variants = [{ term, weight: 1 }];
   for (const other of related(term, language)) {
     variants.push({ term: other, weight: SYNONYM_WEIGHT });
+  }
+  for (const other of kin(word, language)) {
+    const otherTerm = hashTerm(other);
+    if (variants.every((each) => each.term !== otherTerm)) {
+      variants.push({ term: otherTerm, weight: KIN_WEIGHT });
+    }
   }
   return {
     variants,

@@ -12,6 +12,10 @@ export interface Hit {
   readonly passage: number;
   /** Only to compare hits of one search. */
   readonly score: number;
+  /** What the words are worth that were met, of which `score` makes more or less. */
+  readonly evidence: number;
+  /** What the most telling of these words is worth. */
+  readonly strongest: number;
 }
 
 /** Passages looked at closely. */
@@ -37,6 +41,14 @@ const NEAR = 4;
 const BEGINNING_WEIGHT = 0.5;
 /** Below this share of the question's weight a passage does not answer it. */
 const LEAST_SHARE = 0.15;
+/** When the best passage meets less than this share, it is given alone: the rest would be guesses. */
+const SURE_SHARE = 0.25;
+/** Words worth this share of the question are evidence enough, however common they are. */
+const MOST = 0.5;
+/** A word is telling when it is worth this share of one that stands in a single passage. */
+const TELLING = 0.6;
+/** How much a word adds that stands in the heading right above: the section is about it. */
+const IN_HEADING = 0.5;
 /** A question weighs at most as much as this many words found nowhere else. */
 const LONG_QUESTION = 6;
 
@@ -59,12 +71,19 @@ interface Sought {
 export function search(index: DocumentIndex, question: Question): Hit[] {
   const { sought, total } = weigh(index, question.wanted);
   if (sought.length === 0) return [];
-  const needed = LEAST_SHARE * Math.min(total, LONG_QUESTION * rarity(1, index.passages.length));
+  const whole = Math.min(total, LONG_QUESTION * rarity(1, index.passages.length));
   const close = new CloseLook(index, sought, question);
-  return shortlist(index, sought)
-    .map((passage) => ({ passage, score: close.score(passage) }))
-    .filter((hit) => hit.score >= needed)
+  const hits = shortlist(index, sought)
+    .map((passage) => close.look(passage))
+    .filter((hit) => hit.score >= LEAST_SHARE * whole)
     .sort((a, b) => b.score - a.score || a.passage - b.passage);
+  return isSure(hits[0], whole, index.passages.length) ? hits : hits.slice(0, 1);
+}
+
+/** Words that stand all over a document prove little, unless they are most of the question. */
+function isSure(best: Hit | undefined, whole: number, size: number): boolean {
+  if (best === undefined || best.evidence < SURE_SHARE * whole) return false;
+  return best.evidence >= MOST * whole || best.strongest >= TELLING * rarity(1, size);
 }
 
 function weigh(
@@ -162,7 +181,7 @@ class CloseLook {
     });
   }
 
-  score(passage: number): number {
+  look(passage: number): Hit {
     const { passages } = this.#index;
     this.#met.fill(0);
     this.#readPassage(passage);
@@ -175,9 +194,18 @@ class CloseLook {
         this.#readAround(passages.termsStart(neighbour), passages.termsEnd(neighbour), NEIGHBOUR);
       }
     }
+    const evidence = this.#worthOf(this.#met);
     const sum =
-      this.#worthOf(this.#met) + ONE_SENTENCE * this.#bestSentence + IN_ORDER * this.#inOrder;
-    return sum * KIND_WEIGHT[passages.kind(passage)] * this.#fit(passage);
+      evidence +
+      ONE_SENTENCE * this.#bestSentence +
+      IN_ORDER * this.#inOrder +
+      IN_HEADING * this.#worthOfHeading(passages.heading(passage));
+    const score = sum * KIND_WEIGHT[passages.kind(passage)] * this.#fit(passage);
+    const strongest = this.#met.reduce(
+      (most, met, word) => Math.max(most, met * this.#worth(word)),
+      0,
+    );
+    return { passage, score, evidence, strongest };
   }
 
   #readPassage(passage: number): void {
@@ -213,6 +241,19 @@ class CloseLook {
       this.#met[word] = Math.max(this.#met[word] ?? 0, this.#inSentence[word] ?? 0);
     }
     this.#inSentence.fill(0);
+  }
+
+  #worthOfHeading(heading: number): number {
+    if (heading <= 0) return 0;
+    const { passages, terms } = this.#index;
+    const found = new Set<number>();
+    for (let at = passages.termsStart(heading); at < passages.termsEnd(heading); at++) {
+      const meaning = this.#meaning.get(terms.at(at));
+      if (meaning?.weight === 1) found.add(meaning.word);
+    }
+    let worth = 0;
+    for (const word of found) worth += this.#worth(word);
+    return worth;
   }
 
   #readAround(from: number, to: number, share: number): void {

@@ -11,6 +11,21 @@ export function stem(word: string, language: Language): string {
   return dropEnding(word, ENDINGS[language]);
 }
 
+/**
+ * Stems of the words an English word is near of kin to: who does it, and what is done, as in "user"
+ * and "use". Endings alone tell this, so they are a weak sign.
+ */
+export function kin(word: string, language: Language): readonly string[] {
+  if (language !== 'en' || !/^[a-z]{3,}$/.test(word)) return [];
+  const own = stem(word, language);
+  const doer = /^(.*[aeiouy].*)[eo]rs?$/.exec(word)?.[1];
+  const others =
+    doer === undefined
+      ? [`${own.replace(/e$/, '')}er`]
+      : [doer, `${doer}e`, doer.replace(/([bdgklmnprt])\1$/, '$1')];
+  return [...new Set(others.map((each) => stem(each, language)))].filter((each) => each !== own);
+}
+
 /** Longest first; an ending is dropped when at least four letters stay. */
 const ENDINGS: Record<Exclude<Language, 'en'>, readonly string[]> = {
   de: list('ungen heiten keiten lich isch ern ung est end em en er es st e n s t'),

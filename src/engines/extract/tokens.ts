@@ -14,6 +14,9 @@ const UNSPACED =
 /** Longest word that is told apart from a longer one with the same beginning, in UTF-16 units. */
 const MAX_WORD = 64;
 
+/** Parts of one word whose compounds are told apart. */
+const MAX_PIECES = 8;
+
 const NO_TOKENS: readonly string[] = [];
 
 /** Raw tokens in order; those for which `endsSentence` holds stand between sentences. */
@@ -43,6 +46,8 @@ export function wordsOf(raw: string): readonly string[] {
   const parts = raw.split(/[-./:@'’,_]+/).filter((part) => part !== '');
   if (parts.length > 1 && !/['’,]/.test(raw))
     add(words, raw.slice(0, MAX_WORD).replace(/^_+|_+$/g, ''));
+  const pieces = parts.flatMap(humps);
+  if (pieces.length > 2 && !/['’,]/.test(raw)) addNeighbours(words, pieces);
   const numeric = /^\d+[.:]\d+$/.test(raw);
   if (!numeric) for (const part of parts) addPart(words, part);
   return words;
@@ -60,10 +65,24 @@ function addPart(words: string[], part: string): void {
     return;
   }
   add(words, part);
-  const pieces = part.split(/(?<=[\p{Ll}\d])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u);
+  const pieces = humps(part);
   if (pieces.length > 1) for (const piece of pieces) add(words, piece);
   const mixed = /^(\d+)\p{L}+$|^(\p{L}{3,})\d+$/u.exec(part);
   if (mixed !== null) add(words, mixed[1] ?? mixed[2] ?? '');
+}
+
+/** `HarborVaultReadOnly` in its four words. */
+function humps(part: string): readonly string[] {
+  return part.split(/(?<=[\p{Ll}\d])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u);
+}
+
+/** `VaultReadOnly` holds the compound "read-only", which people write in many ways. */
+function addNeighbours(words: string[], pieces: readonly string[]): void {
+  const most = Math.min(pieces.length, MAX_PIECES) - 1;
+  for (let at = 0; at < most; at++) {
+    const pair = `${pieces[at]}-${pieces[at + 1]}`;
+    if (/^\p{L}+-\p{L}+$/u.test(pair)) add(words, pair);
+  }
 }
 
 function addPairs(words: string[], part: string): void {

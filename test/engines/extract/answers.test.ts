@@ -22,7 +22,12 @@ function hits(text: string, questions: readonly Asked[]): { any: number; first: 
   let any = 0;
   let first = 0;
   for (const { question, line } of questions) {
-    const rank = ask(index, question).sources.findIndex((source) => {
+    const { sources } = ask(index, question);
+    const cited = sources.map(parseSource).sort((a, b) => a.from - b.from);
+    cited.forEach(({ from }, at) => {
+      expect(from).toBeGreaterThan(cited[at - 1]?.to ?? 0);
+    });
+    const rank = sources.findIndex((source) => {
       const { from, to } = parseSource(source);
       expect(to - from).toBeLessThan(25);
       return from <= line && line <= to;
@@ -111,10 +116,76 @@ describe('an answer', () => {
     }
   });
 
+  test('gives what stands below a heading once, although the heading fits as well', () => {
+    const index = indexOf(
+      '# Post\n\nAll is sorted.\n\n## Stamps\n\nStamps are printed in blue ink.\n\n```\nnothing of it\n```\n\n## Other\n\nBoxes stand in the hall.\n',
+    );
+    expect(ask(index, 'How are stamps printed?').parts.join('').split('blue ink').length).toBe(2);
+  });
+
+  test('does not go on with the next paragraph', () => {
+    const index = indexOf(
+      '# Mill\n\n## Past\n\nThe wheel was cut from oak by a wright named Tobin.\n\nIn 1911 the mill got a turbine and a new roof.\n',
+    );
+    expect(ask(index, 'Who cut the wheel?').sources).toEqual(['doc.md:5-5']);
+  });
+
+  test('comes from the section whose heading names what is asked about', () => {
+    const index = indexOf(
+      '# Farm\n\n## Work\n\nThe boy stores hay and turnips in the loft.\n\n## Apples\n\nApples lie on straw. They go to the cellar below the house.\n\n## Cows\n\nCows are milked twice.\n\n## Tools\n\nOil is stored with the spades.\n',
+    );
+    expect(ask(index, 'Where are the apples stored?').sources[0]).toBe('doc.md:9-9');
+  });
+
+  test('is found below a name that joins the words of the question', () => {
+    for (const name of [
+      'PumpOilTooLow',
+      'pump_oil_too_low',
+      'pump-oil-too-low',
+      'pump.oil.too.low',
+    ]) {
+      const index = indexOf(
+        `# Alarms\n\n### FanStopped\n\nTurn the crank once.\n\n### ${name}\n\nRefill slowly from the can.\n`,
+      );
+      expect(ask(index, 'The pump oil is low, what now?').sources[0], name).toBe('doc.md:7-9');
+    }
+  });
+
+  test('to a question of which only a word that is everywhere is met is one passage', () => {
+    const boats = Array.from({ length: 12 }, (_, n) =>
+      n % 2 === 0 ? `The ferry has deck ${n}.` : `Quay ${n} is closed.`,
+    ).join('\n\n');
+    expect(ask(indexOf(boats), 'What colour is the ferry?').sources.length).toBe(1);
+    expect(ask(indexOf(boats), 'What colour is the tram?').sources).toEqual([]);
+  });
+
+  test('reaches the verb from the one who does it', () => {
+    const index = indexOf('Rain fell.\n\nEleven people use it.\n\nIt is green.\n');
+    expect(ask(index, 'How many users are there?').sources).toEqual(['doc.md:3-3']);
+  });
+
   test('finds text without spaces between words', () => {
     const index = indexOf('# 案内\n\n図書館は月曜日に休みます。\n\n駐車場は無料です。\n');
     expect(ask(index, '駐車場はいくらですか').sources[0]).toBe('doc.md:5-5');
   });
+});
+
+test('whatever the document and the question, nothing is given twice', () => {
+  fc.assert(
+    fc.property(markdown, fc.nat(), fc.nat(), (text, one, other) => {
+      const words = text.match(/[a-z]{3,}/g) ?? ['nothing'];
+      const question = `${words[one % words.length]} ${words[other % words.length]}`;
+      const { parts, sources } = ask(indexOf(text), question);
+      const lines = sources.flatMap((source) => {
+        const { from, to } = parseSource(source);
+        return Array.from({ length: to - from + 1 }, (_, n) => from + n);
+      });
+      expect(new Set(lines).size).toBe(lines.length);
+      const given = parts.map((part) => part.trim());
+      expect(new Set(given).size).toBe(given.length);
+    }),
+    { numRuns: 400 },
+  );
 });
 
 test('whatever the document and the question, sources name few lines that exist', () => {

@@ -13,7 +13,11 @@ describe('words', () => {
       expect.arrayContaining(['gemma3_extract', 'gemma3', 'gemma', 'extract']),
     );
     expect(words('web/auth')).toEqual(['web/auth', 'web', 'auth']);
-    expect(words('maxRetryCount')).toEqual(['maxretrycount', 'max', 'retry', 'count']);
+    for (const whole of ['maxRetryCount', 'max_retry_count', 'max-retry-count']) {
+      expect(words(whole)).toEqual(
+        expect.arrayContaining([whole.toLowerCase(), 'max', 'retry', 'count', 'retry-count']),
+      );
+    }
     expect(words('HTTPServer')).toEqual(['httpserver', 'http', 'server']);
     expect(words('`read = 0`')).toEqual(['read', '0']);
     expect(words('--context-root DIR')).toEqual(['context-root', 'context', 'root', 'dir']);
