@@ -27,6 +27,7 @@ import { Deadlines, TOKEN_FIRST, TOO_LATE } from './deadlines.js';
 import { handle, type Peer } from './handlers.js';
 import type { Hub } from './hub.js';
 import { type QueryOwner, RunningQuery } from './query.js';
+import { unsentBytes, writeText } from './socket.js';
 
 type Phase = 'reading' | 'finishing' | 'ended' | 'closed';
 
@@ -317,8 +318,7 @@ export class Connection implements Peer, QueryOwner {
       this.#drop('its replies pile up unread');
       return;
     }
-    // Plain ASCII goes out without being encoded: a fifth of what a short answer costs.
-    this.#socket.write(out, ASCII.test(out) ? 'latin1' : 'utf8', this.#onWritten);
+    writeText(this.#socket, out, this.#onWritten);
   }
 
   // ---- how it ends
@@ -387,15 +387,4 @@ export class Connection implements Peer, QueryOwner {
   }
 }
 
-const ASCII = /^\p{ASCII}*$/u;
-
 const SHUTTING_DOWN = 'the server is shutting down; ask again when it is back';
-
-/**
- * What is left of the write under way. The stream reports one large write only when all of it is
- * gone, so a slow reader of a large answer would look like one that reads nothing.
- */
-function unsentBytes(socket: Socket): number {
-  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
-  return handle?.writeQueueSize ?? 0;
-}
