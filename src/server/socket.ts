@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 const ASCII = /^\p{ASCII}*$/u;
 
-/** Plain ASCII goes out without being encoded: a fifth of what a short answer costs. */
+/** Plain ASCII goes out as it is: encoding it costs more than looking at it. */
 export function writeText(socket: Socket, text: string, onWritten: () => void): void {
   socket.write(text, ASCII.test(text) ? 'latin1' : 'utf8', onWritten);
 }
