@@ -9,9 +9,21 @@ export interface Clock {
   wallUs(): number;
 }
 
+/** What the wall clock is ahead of the monotonic one, in milliseconds. */
+let aheadMs = performance.timeOrigin;
+
+/** The wall clock only tells milliseconds; a difference beyond this is a step of it. */
+const STEP_MS = 2;
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
-  wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
+  wallUs: () => {
+    const monotonic = performance.now();
+    const wall = Date.now();
+    // A clock that was set, or a machine that slept, is followed at once.
+    if (Math.abs(aheadMs + monotonic - wall) > STEP_MS) aheadMs = wall - monotonic;
+    return Math.round((aheadMs + monotonic) * 1000);
+  },
 };
 
 /** Runs `run` after a delay in milliseconds; the function it returns calls that off. */

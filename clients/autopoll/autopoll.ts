@@ -9,6 +9,7 @@
  *    both are submitted before the event loop turns.
  */
 import { EventEmitter, once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import {
   type Answer,
@@ -54,6 +55,11 @@ export interface AutopollParts {
   readonly log: Log;
   readonly settings: AutopollSettings;
 }
+
+/** Looking earlier than needed is harmless; a timer of more than 24 days rings at once. */
+const LONGEST_WAIT_MS = 3_600_000;
+/** A bus that cannot be written to does not hold up a stop for longer. */
+const LAST_WRITES_MS = 2_000;
 
 /** One turn under way: a lease and the request that answers it. */
 interface Turn extends KeptTurn {
@@ -126,13 +132,13 @@ export class Autopoll {
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#delayed);
     this.#unwatch();
-    await this.#claiming;
     const deadline = AbortSignal.timeout(drainMs);
+    await within(drainMs, this.#claiming);
     while (this.#busy() && !deadline.aborted) {
       await once(this.#moved, 'moved', { signal: deadline }).catch(() => undefined);
     }
     for (const turn of [...this.#keeper.turns]) this.#handBack(turn as Turn);
-    await Promise.allSettled(this.#settling);
+    await within(LAST_WRITES_MS, Promise.allSettled(this.#settling));
     this.#keeper.close();
   }
 
@@ -226,7 +232,7 @@ export class Autopoll {
 
   #pumpIn(delayMs: number): void {
     clearTimeout(this.#delayed);
-    this.#delayed = setTimeout(() => this.#look(), Math.ceil(delayMs));
+    this.#delayed = setTimeout(() => this.#look(), Math.min(Math.ceil(delayMs), LONGEST_WAIT_MS));
   }
 
   #take(lease: Lease): void {
@@ -364,6 +370,13 @@ export class Autopoll {
 /** The bridge as a whole takes no work, whatever the question. */
 function refusesEverything(code: string): boolean {
   return ['busy', 'shutting_down', 'unauthorized', 'unreachable', 'closed'].includes(code);
+}
+
+async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const given = new AbortController();
+  const timer = sleep(ms, undefined, { signal: given.signal }).catch(() => undefined);
+  await Promise.race([work, timer]);
+  given.abort();
 }
 
 /** Sources that are more than a plain citation; `LONG-FILE-NAME.md:31-31` is no secret. */

@@ -32,8 +32,28 @@ const QueryBody = z.object({
   model: z.string().min(1).max(256).nullish(),
   priority: Priority.nullish(),
   timeout_ms: z.number().int().min(1).max(86_400_000).nullish(),
-  depends_on: z.array(z.union([z.string(), z.number().int()])).nullish(),
+  depends_on: z.custom(isListOfIds, 'must be a list of at most 1,000 ids').nullish(),
 });
+
+/** Checked as a whole: a schema of the elements would note a fault for each of a million. */
+function isListOfIds(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  const isId = (item: unknown) => typeof item === 'string' || Number.isInteger(item);
+  return Array.isArray(value) && value.length <= 1000 && value.every(isId);
+}
+
+/**
+ * A longer row is not even read: it would not fit a line to the bridge, and parsing it would hold
+ * up everybody. It gets an error answer. In bytes.
+ */
+export const MAX_QUESTION_BYTES = 1024 * 1024;
+
+/** What stands in the place of such a row. */
+export const OVERSIZED: ParsedQuestion = {
+  kind: 'invalid',
+  queryId: undefined,
+  message: 'the message is longer than 1 MiB; put long material into a context file',
+};
 
 /**
  * @param message the `message` column, whatever type the writer gave it

@@ -12,23 +12,27 @@ const REDACTED = '[REDACTED]';
  * No kind of secret below is shorter than this run of token characters or comes without one of
  * these words, so most texts are done after one cheap look.
  */
-const SUSPECT = /[A-Za-z0-9_+/=.~-]{16,}|private key|passw|secret|api[_-]?key|token|bearer/i;
+const SUSPECT = /[A-Za-z0-9_+/=.~-]{16,}|private key|:\/\/|passw|secret|api[_-]?key|token|bearer/i;
 
 /**
+ * Each is linear in the text: a run of characters is tried from its beginning only, and what may
+ * repeat is bounded or followed by something it cannot hold.
+ *
  * Kinds the rule set leaves out or reports only inside known files. The first group, where there
  * is one, is kept; what follows it is the secret.
  */
 const PATTERNS: readonly RegExp[] = [
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+  /-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|$)/g,
   /\b(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{16}\b/g,
   /\bAIza[0-9A-Za-z_-]{35}/g,
   /\bsk-[A-Za-z0-9_-]{20,}/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
   /\bgithub_pat_[A-Za-z0-9_]{20,}/g,
   /\bxox[abeoprs]-[A-Za-z0-9-]{10,}/g,
-  /\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
+  /(?<![\w-])eyJ[\w-]{8,4000}\.eyJ[\w-]{8,4000}\.[\w-]{0,4000}/g,
+  /(:\/\/[^\s:@/]{1,64}:)[^\s@/]{1,256}(?=@)/g,
   /\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}/gi,
-  /\b((?:aws_secret_access_key|secret[_-]?key|api[_-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret|password|passwd)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;]{8,}/gi,
+  /((?:aws_secret_access_key|secret[_-]?key|api[_-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret|password|passwd)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;]{8,}/gi,
 ];
 
 // The rule set times each of its steps and keeps every record for ever: megabytes in a day here.

@@ -8,6 +8,9 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 500, maxDelayMs: 60_000 };
 
+/** An engine that does not say when it takes work again is asked this rarely, in milliseconds. */
+const PARK_MS = 15_000;
+
 export type RetryPlan =
   | { readonly step: 'answer_error'; readonly dead: boolean }
   | { readonly step: 'retry'; readonly delayMs: number }
@@ -57,7 +60,10 @@ export function planRetry(
   if (DETERMINISTIC.has(failure.code)) return { step: 'answer_error', dead: false };
   const backOff = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempt - 1));
   const delayMs = Math.max(Math.round(backOff * (0.5 + random / 2)), failure.retryAfterMs ?? 0);
-  if (NOT_TRIED.has(failure.code)) return { step: 'park', delayMs };
+  if (NOT_TRIED.has(failure.code)) {
+    const blind = failure.code.startsWith('engine_') && failure.retryAfterMs === undefined;
+    return { step: 'park', delayMs: blind ? Math.round(PARK_MS * (0.75 + random / 2)) : delayMs };
+  }
   if (attempt >= policy.maxAttempts) return { step: 'answer_error', dead: true };
   return { step: 'retry', delayMs };
 }

@@ -108,7 +108,9 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
     socket.end(encodeError({ code: 'busy', message, retryAfterMs: 1000 }));
     // What the client sent is read and dropped: unread bytes would reset our line away.
     socket.resume();
-    socket.setTimeout(limits.lingerMs, () => socket.destroy());
+    // From now, whatever the client goes on sending.
+    const timer = setTimeout(() => socket.destroy(), limits.lingerMs);
+    socket.on('close', () => clearTimeout(timer));
   }
 
   function newListener(): Server {

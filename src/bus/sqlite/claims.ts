@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
-import { parseTaken } from '../question.js';
+import { OVERSIZED, parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Ingest } from './ingest.js';
 import type { Head } from './rows.js';
@@ -106,7 +106,7 @@ export class Claims {
       lane: head.lane,
       token: `${stem}${head.lane}`,
       attempt: head.attempts + 1,
-      question: parseTaken(head.message, head.metadata),
+      question: head.oversized === 1 ? OVERSIZED : parseTaken(head.message, head.metadata),
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
     }));

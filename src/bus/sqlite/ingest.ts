@@ -151,6 +151,6 @@ interface Page {
 function sort(row: NewRow): Entry | undefined {
   // Without a conversation nobody can be answered, and no lane can hold it.
   if (!row.ours || typeof row.conversation_id !== 'string') return undefined;
-  const priority = priorityOf(row.message, row.metadata);
+  const priority = row.oversized === 1 ? 0 : priorityOf(row.message, row.metadata);
   return { id: row.id, conversation: row.conversation_id, priority };
 }

@@ -13,6 +13,8 @@ export interface NewRow {
   readonly metadata: unknown;
   /** Addressed to our side and unread. */
   readonly ours: 0 | 1 | null;
+  /** Too large to be read; `message` and `metadata` are null then. */
+  readonly oversized: 0 | 1;
 }
 
 export interface Head {
@@ -24,6 +26,8 @@ export interface Head {
   readonly seenAtUs: number;
   /** The question and its conversation still exist. */
   readonly whole: 0 | 1;
+  /** Too large to be read; `message` and `metadata` are null then. */
+  readonly oversized: 0 | 1;
   readonly message: unknown;
   readonly metadata: unknown;
   readonly expired: 0 | 1;

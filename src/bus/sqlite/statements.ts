@@ -5,6 +5,7 @@
  * than the statement itself.
  */
 import type { Database } from 'better-sqlite3';
+import { MAX_QUESTION_BYTES } from '../question.js';
 import { bulkInsert } from './bulk-insert.js';
 import type {
   Addressee,
@@ -26,6 +27,10 @@ const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
 
 /** A row for our side that nobody has read yet. */
 const OURS = `to_session = :session AND coalesce(read, 0) = 0`;
+
+/** A row too large to be read, with its metadata; its text stays where it is. */
+const oversized = (table: string) =>
+  `coalesce(octet_length(${table}.message), 0) + coalesce(octet_length(${table}.metadata), 0) > ${MAX_QUESTION_BYTES}`;
 
 /** Only the conversations of a JSON list, or all of them. */
 const AMONG = (column: string) =>
@@ -55,8 +60,9 @@ export function prepareStatements(db: Database) {
        WHERE id > :after AND ${OURS}`,
     ),
     page: one<{ session: string; after: number; limit: number }, NewRow>(
-      `SELECT id, conversation_id, CASE WHEN ${OURS} THEN message END AS message, metadata,
-              ${OURS} AS ours
+      `SELECT id, conversation_id, ${OURS} AS ours, ${oversized('messages')} AS oversized,
+              CASE WHEN ${OURS} AND NOT ${oversized('messages')} THEN message END AS message,
+              CASE WHEN ${OURS} AND NOT ${oversized('messages')} THEN metadata END AS metadata
        FROM messages WHERE id > :after ORDER BY id LIMIT :limit`,
     ),
     addWork: hot<[id: number, nextId: number | null, priority: number, nowUs: number]>(
@@ -303,7 +309,9 @@ function heads(filter: string): string {
   return `
     SELECT l.lane_id AS lane, l.conversation_id AS conversation, l.head_id AS id, l.unfinished,
            l.attempts, w.seen_at_us AS seenAtUs,
-           m.id IS NOT NULL AND c.id IS NOT NULL AS whole, m.message, m.metadata,
+           m.id IS NOT NULL AND c.id IS NOT NULL AS whole, ${oversized('m')} AS oversized,
+           CASE WHEN NOT ${oversized('m')} THEN m.message END AS message,
+           CASE WHEN NOT ${oversized('m')} THEN m.metadata END AS metadata,
            NOT ${NOT_EXPIRED} AS expired
     FROM warmline_lanes l
     JOIN warmline_work w ON w.question_id = l.head_id
