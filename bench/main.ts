@@ -29,7 +29,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
         : { questions: 100_000, oldRows: 1_000_000, rounds: 3 },
     ),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
-  steady: () => steady(dir, short ? 200_000 : 2_000_000),
+  steady: () => steady(dir, short ? 1_000_000 : 2_000_000),
 };
 
 const unknown = chosen.find((name) => !Object.hasOwn(groups, name));
