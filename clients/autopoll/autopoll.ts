@@ -22,7 +22,7 @@ import {
 } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
-import type { BridgeClient, Outcome, Pending, Answer as Reply } from '../socket/index.js';
+import type { Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
 import type { Links } from './links.js';
 import { Outage } from './outage.js';
