@@ -2,3 +2,4 @@ export * from './codec.js';
 export * from './framing.js';
 export * from './replies.js';
 export * from './requests.js';
+export { encodeResponse } from './response.js';

@@ -12,20 +12,28 @@ export const MAX_ID_LENGTH = 128;
 export const RequestId = z.union([z.string().min(1).max(MAX_ID_LENGTH), z.number().int().safe()]);
 export type RequestId = z.infer<typeof RequestId>;
 
-const Key = z.string().min(1).max(256);
+/** Longest accepted `session`, `model` and `request_id`, in UTF-16 units. */
+export const MAX_KEY_LENGTH = 256;
+/** Longest accepted `context_file`, in UTF-16 units. */
+export const MAX_PATH_LENGTH = 4096;
+export const MAX_TIMEOUT_MS = 86_400_000;
+/** `priority` lies between this and its negative. */
+export const MAX_PRIORITY = 1000;
+
+const Key = z.string().min(1).max(MAX_KEY_LENGTH);
 
 export const QueryRequest = z.object({
   type: z.literal('query'),
   id: RequestId.optional(),
   question: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
-  context_file: z.string().min(1).max(4096).optional(),
+  context_file: z.string().min(1).max(MAX_PATH_LENGTH).optional(),
   session: Key.optional(),
   model: Key.optional(),
   stream: z.boolean().optional(),
   /** Asks for `progress` lines without deltas: what an autopoll renews its leases by. */
   progress: z.boolean().optional(),
-  timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
-  priority: z.number().int().min(-1000).max(1000).optional(),
+  timeout_ms: z.number().int().min(1).max(MAX_TIMEOUT_MS).optional(),
+  priority: z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY).optional(),
   request_id: Key.optional(),
   on_disconnect: z.enum(['finish', 'cancel']).optional(),
 });

@@ -85,14 +85,15 @@ export class RunningQuery implements QueryListener {
 
   #sendAnswer(reply: Extract<QueryOutcome, { ok: true }>['reply']): void {
     const line = encodeResponse({
+      type: 'response',
       id: this.request.id,
       answer: reply.answer,
       sources: reply.sources as string[],
       model: reply.model,
       engine: reply.engine,
       session: reply.session,
-      elapsed_ms: round(reply.elapsedMs),
-      queued_ms: round(reply.queuedMs),
+      elapsed_ms: reply.elapsedMs,
+      queued_ms: reply.queuedMs,
       usage: reply.usage,
       stop_reason: reply.stopReason,
       request_id: reply.requestId,

@@ -11,6 +11,18 @@ import {
   PongReply,
   Request,
 } from '../../src/protocol/index.js';
+import { readCommon } from '../../src/protocol/short-cut.js';
+
+const RESPONSE = {
+  type: 'response' as const,
+  answer: 'yes',
+  sources: [],
+  model: 'm',
+  engine: 'e',
+  session: 's',
+  elapsed_ms: 1,
+  queued_ms: 0,
+};
 
 const decode = (value: unknown) => decodeRequest(JSON.stringify(value));
 
@@ -109,16 +121,55 @@ describe('a request', () => {
     );
   });
 
-  test('that is a ping is read the same on its short cut as by the schema', () => {
+  test('is read the same on its short cut as by the schema', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.constantFrom('', ' ', '\u00a0', '\ufeff\n', '\u0085', 'finish', 'cancel'),
+      fc.nat({ max: 4100 }).map((length) => 'x'.repeat(length)),
+      fc.constantFrom(128, 129, 256, 257, 4096, 4097).map((length) => 'x'.repeat(length)),
+    );
+    const number = fc.oneof(
+      fc.integer(),
+      fc.double(),
+      fc.constantFrom(0, -0, 1, 86_400_000, 86_400_001, -1000, -1001, 1000, 1001, 2 ** 53, 1e300),
+    );
+    const value = fc.oneof(text, number, fc.boolean(), fc.jsonValue());
+    const known = (right: fc.Arbitrary<unknown>) =>
+      fc.oneof({ weight: 5, arbitrary: right }, { weight: 1, arbitrary: value });
+    const fields = fc.record(
+      {
+        type: fc.constantFrom('query', 'query', 'query', 'ping'),
+        id: known(fc.oneof(text, fc.integer())),
+        question: known(text),
+        context_file: known(text),
+        session: known(text),
+        model: known(text),
+        stream: known(fc.boolean()),
+        progress: known(fc.boolean()),
+        timeout_ms: known(number),
+        priority: known(number),
+        request_id: known(text),
+        on_disconnect: known(fc.constantFrom('finish', 'cancel')),
+        pad: value,
+      },
+      { requiredKeys: ['type'] },
+    );
+    let short = 0;
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.integer(), fc.double(), fc.jsonValue()), (id) => {
-        const text = JSON.stringify({ type: 'ping', id, pad: 'x' });
-        const parsed = Request.safeParse(JSON.parse(text));
-        const decoded = decodeRequest(text);
+      fc.property(fields, (request) => {
+        const json = JSON.stringify(request);
+        const parsed = Request.safeParse(JSON.parse(json));
+        const decoded = decodeRequest(json);
         expect(decoded.ok).toBe(parsed.success);
         if (decoded.ok && parsed.success) expect(decoded.request).toEqual(parsed.data);
+        if (readCommon(JSON.parse(json)) !== undefined) short += 1;
+        expect(readCommon(JSON.parse(json)) !== undefined).toBe(
+          parsed.success && (request.type === 'query' || request.id !== undefined),
+        );
       }),
+      { numRuns: 3000 },
     );
+    expect(short).toBeGreaterThan(0);
   });
 });
 
@@ -150,15 +201,49 @@ describe('a reply', () => {
       model: text,
       engine: text,
       session: text,
-      elapsed_ms: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
+      elapsed_ms: fc.nat().map((us) => us / 1000),
       queued_ms: fc.nat(),
     });
     fc.assert(
       fc.property(required, optional, (always, sometimes) => {
-        const line = encodeResponse({ ...always, ...sometimes });
+        const reply = { type: 'response' as const, ...always, ...sometimes };
+        const line = encodeResponse(reply);
         expect(line.indexOf('\n')).toBe(line.length - 1);
-        expect(JSON.parse(line)).toEqual({ type: 'response', ...always, ...sometimes });
+        expect(JSON.parse(line)).toEqual(reply);
       }),
+    );
+  });
+
+  test('to a query tells its times to the microsecond, whatever they are', () => {
+    const edges = fc.constantFrom(
+      0,
+      0.0004,
+      0.0005,
+      0.9995,
+      2 ** 31 - 0.0001,
+      2 ** 31,
+      1e300,
+      -7.5,
+    );
+    const ms = fc.oneof(fc.double({ noNaN: true, min: 0, max: 100_000 }), edges);
+    fc.assert(
+      fc.property(ms, ms, (elapsed_ms, queued_ms) => {
+        const line = JSON.parse(encodeResponse({ ...RESPONSE, elapsed_ms, queued_ms }));
+        const rounded = (time: number) => (time < 2 ** 31 ? Math.round(time * 1000) / 1000 : time);
+        expect(line.elapsed_ms).toBe(rounded(elapsed_ms));
+        expect(line.queued_ms).toBe(rounded(queued_ms));
+      }),
+    );
+  });
+
+  test('to a query names the model, engine and session that answered, whoever answered before', () => {
+    const name = fc.oneof(fc.constantFrom('a', 'b'), fc.string(), fc.string({ minLength: 300 }));
+    fc.assert(
+      fc.property(name, name, name, (model, engine, session) => {
+        const reply = { ...RESPONSE, model, engine, session };
+        expect(JSON.parse(encodeResponse(reply))).toEqual(reply);
+      }),
+      { numRuns: 1000 },
     );
   });
 
