@@ -1,10 +1,13 @@
 /**
- * When an engine that failed to start, or whose session died, may be started again: pure.
+ * When an engine that fails may be tried again: pure.
  *
- * The wait doubles with every fault in a row, with jitter so that pools do not start in step. After
- * several faults the engine is in quarantine: queries are told at once instead of being kept.
+ * An engine whose sessions do not start, or die, backs off: the wait doubles with every fault in a
+ * row, with jitter so that pools do not start in step. After several faults it is in quarantine:
+ * queries that find no session are told at once instead of being kept. An engine that refuses the
+ * work itself (no login, a used-up limit, overload that says for how long) is parked: no query
+ * reaches it and nothing is started until then, however many sessions are open.
  */
-import type { WarmlineError } from '../errors.js';
+import type { ErrorCode, WarmlineError } from '../errors.js';
 
 export interface BackoffLimits {
   /** Wait after the first fault, in milliseconds. */
@@ -15,6 +18,10 @@ export interface BackoffLimits {
   readonly quarantineAfter: number;
   /** Faults further apart than this do not add up, in milliseconds. */
   readonly forgetMs: number;
+  /** First wait for a login or a limit that does not say when it ends, in milliseconds. */
+  readonly parkMs: number;
+  /** Longest such wait, in milliseconds. */
+  readonly maxParkMs: number;
 }
 
 export const DEFAULT_BACKOFF: BackoffLimits = {
@@ -22,10 +29,15 @@ export const DEFAULT_BACKOFF: BackoffLimits = {
   maxMs: 60_000,
   quarantineAfter: 5,
   forgetMs: 600_000,
+  parkMs: 30_000,
+  maxParkMs: 300_000,
 };
 
+/** A reset further away is not believed, in milliseconds: weekly limits are the longest there are. */
+const MAX_RESET_MS = 8 * 86_400_000;
+
 export interface Faulted {
-  readonly at: 'backing_off' | 'quarantined';
+  readonly at: 'backing_off' | 'quarantined' | 'parked';
   /** Faults in a row. */
   readonly faults: number;
   readonly faultMs: number;
@@ -38,6 +50,9 @@ export type EngineHealth = { readonly at: 'well' } | Faulted;
 
 export const WELL: EngineHealth = { at: 'well' };
 
+/** What failed: a session (it did not start, or died), or a turn in one that works. */
+export type FaultOf = 'session' | 'turn';
+
 /** @param random a number in [0, 1) */
 export function afterFault(
   health: EngineHealth,
@@ -45,18 +60,64 @@ export function afterFault(
   nowMs: number,
   limits: BackoffLimits,
   random: number,
+  of: FaultOf = 'session',
 ): Faulted {
-  const inARow = health.at !== 'well' && nowMs - health.faultMs < limits.forgetMs;
+  // Turns that ran beside each other meet the same refusal: it counts once, the latest end holds.
+  if (health.at === 'parked' && nowMs < health.untilMs) {
+    const untilMs = Math.max(health.untilMs, nowMs + (isHopeless(why.code) ? resetMs(why) : 0));
+    return { ...health, untilMs };
+  }
+  const inARow = health.at !== 'well' && nowMs - health.untilMs < limits.forgetMs;
   const faults = inARow ? health.faults + 1 : 1;
-  const waitMs = Math.max(delayMs(faults, limits, random), why.retryAfterMs ?? 0);
-  // A login or a limit is not cured by trying again soon: askers are told at once.
-  const hopeless = why.code === 'engine_auth' || why.code === 'engine_limit';
-  const at = hopeless || faults >= limits.quarantineAfter ? 'quarantined' : 'backing_off';
-  return { at, faults, faultMs: nowMs, untilMs: nowMs + waitMs, why };
+  const at = stateAfter(why, faults, limits, of);
+  return { at, faults, faultMs: nowMs, untilMs: nowMs + waitMs(why, faults, limits, random), why };
+}
+
+/** Whether no query may reach the engine now, even where a session is ready. */
+export function refusesTurns(health: EngineHealth, nowMs: number): boolean {
+  return health.at === 'parked' && nowMs < health.untilMs;
+}
+
+function stateAfter(
+  why: WarmlineError,
+  faults: number,
+  limits: BackoffLimits,
+  of: FaultOf,
+): Faulted['at'] {
+  if (isHopeless(why.code)) return 'parked';
+  const isMany = faults >= limits.quarantineAfter;
+  if (of === 'turn' && why.code === 'engine_unavailable') {
+    return isMany || why.retryAfterMs !== undefined ? 'parked' : 'backing_off';
+  }
+  return isMany ? 'quarantined' : 'backing_off';
+}
+
+function waitMs(why: WarmlineError, faults: number, limits: BackoffLimits, random: number): number {
+  if (!isHopeless(why.code)) {
+    return Math.max(delayMs(faults, limits, random), Math.min(resetMs(why), limits.maxMs));
+  }
+  if (why.retryAfterMs !== undefined) {
+    return Math.max(delayMs(faults, limits, random), resetMs(why));
+  }
+  const slow = { baseMs: limits.parkMs, maxMs: limits.maxParkMs };
+  return delayMs(faults, slow, random);
+}
+
+/** A login or a limit is not cured by trying again soon. */
+function isHopeless(code: ErrorCode): boolean {
+  return code === 'engine_auth' || code === 'engine_limit';
+}
+
+function resetMs({ retryAfterMs = 0 }: WarmlineError): number {
+  return Number.isFinite(retryAfterMs) ? Math.min(Math.max(0, retryAfterMs), MAX_RESET_MS) : 0;
 }
 
 /** Between half and all of `baseMs` doubled with each fault in a row. */
-export function delayMs(faults: number, limits: BackoffLimits, random: number): number {
+export function delayMs(
+  faults: number,
+  limits: Pick<BackoffLimits, 'baseMs' | 'maxMs'>,
+  random: number,
+): number {
   const full = Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(faults - 1, 30));
   return full / 2 + (full / 2) * random;
 }

@@ -49,28 +49,31 @@ export function timeIsUp(
 ): WarmlineError | undefined {
   if (nowMs >= turn.endsByMs) return tooLate(nowMs - turn.startedMs);
   if (nowMs < silenceEndsMs(turn, limits)) return undefined;
-  const silence = seconds(nowMs - (turn.heardMs ?? turn.startedMs));
+  const silence = inWords(nowMs - (turn.heardMs ?? turn.startedMs));
   return fault(
     'timeout',
-    `the engine was silent for ${silence}; its session is replaced, ask again`,
+    `the engine was silent for ${silence} and the turn was stopped; ask again`,
   );
 }
 
 export function tooLate(ranMs: number): WarmlineError {
   return fault(
     'timeout',
-    `no answer within ${seconds(ranMs)}; allow more with timeout_ms or ask for less`,
+    `no answer within ${inWords(ranMs)}; allow more with timeout_ms or ask for less`,
   );
 }
 
 export function waitedTooLong(waitedMs: number): WarmlineError {
   return fault(
     'timeout',
-    `no session was free within ${seconds(waitedMs)}; allow more with timeout_ms or ask again later`,
+    `no session was free within ${inWords(waitedMs)}; allow more with timeout_ms or ask again later`,
   );
 }
 
-function seconds(ms: number): string {
-  if (ms < 1000) return `${Math.ceil(ms)} ms`;
-  return `${Number((ms / 1000).toFixed(ms < 10_000 ? 1 : 0))} s`;
+/** A time as people say it, `250 ms`, `1.5 s`, `40 min`, `3.2 h`. */
+export function inWords(ms: number): string {
+  if (ms < 1_000) return `${Math.ceil(ms)} ms`;
+  if (ms < 600_000) return `${Number((ms / 1_000).toFixed(ms < 10_000 ? 1 : 0))} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
+  return `${Number((ms / 3_600_000).toFixed(1))} h`;
 }

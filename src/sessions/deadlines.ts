@@ -39,17 +39,22 @@ export function holdToTime(session: Session, limits: PoolLimits, nowMs: number):
 /** Cancelled at first, cancelled again half-way, closed at the end of the grace. */
 function holdToGrace(
   session: Session,
-  { sinceMs, why }: { readonly sinceMs: number; readonly why: WarmlineError },
+  { sinceMs }: { readonly sinceMs: number },
   limits: PoolLimits,
   nowMs: number,
 ): number {
   const endMs = sinceMs + limits.graceMs;
   if (nowMs >= endMs) {
-    session.end(why);
+    session.giveUp(doesNotStop(limits.graceMs));
     return nowMs + limits.closeMs;
   }
   if (session.reminded) return endMs;
   if (nowMs < sinceMs + limits.graceMs / 2) return sinceMs + limits.graceMs / 2;
   session.remind();
   return endMs;
+}
+
+/** For the log and `health`: the asker reads why it was stopped. */
+function doesNotStop(graceMs: number): WarmlineError {
+  return fault('engine_error', `a turn did not stop within ${graceMs} ms; its session was closed`);
 }

@@ -12,7 +12,14 @@ import type { WarmlineError } from '../errors.js';
 import type { Log } from '../log.js';
 import { suits, type Wanted } from './affinity.js';
 import type { Alarm } from './alarm.js';
-import { afterFault, type EngineHealth, opensAtMs, WELL } from './backoff.js';
+import {
+  afterFault,
+  type EngineHealth,
+  type FaultOf,
+  opensAtMs,
+  refusesTurns,
+  WELL,
+} from './backoff.js';
 import { holdToTime } from './deadlines.js';
 import { canStay, floor, isLive, wear, whoLeaves } from './eviction.js';
 import type { Room, Step } from './growth.js';
@@ -24,6 +31,9 @@ import { Session, type SessionOwner } from './session.js';
 
 /** Sessions are looked over this often for rest, age and memory, in milliseconds. */
 const LOOK_OVER_MS = 15_000;
+
+/** Failures of a turn that put its engine in doubt. */
+const ENGINE_CODES = new Set(['engine_error', 'engine_auth', 'engine_limit', 'engine_unavailable']);
 
 const CONTEXT_CODES = new Set(['context_denied', 'context_missing', 'context_too_large']);
 
@@ -83,7 +93,7 @@ export class Fleet {
     this.#owner = owner;
     this.#sessionOwner = {
       rested: (session, nowMs) => this.#rested(session, nowMs),
-      turnOver: (session, job, answered) => this.#turnOver(session, job, answered),
+      turnOver: (session, job, why) => this.#turnOver(session, job, why),
       faulted: (session, why) => this.#faulted(session, why),
       gone: (session, nowMs) => this.#gone(session, nowMs),
     };
@@ -122,11 +132,22 @@ export class Fleet {
     };
   }
 
-  /** The engine cannot start, no session is left, and the wait is long enough to say so. */
+  /** No turn may start, even where a session is ready. */
+  isParked(nowMs: number): boolean {
+    return this.#health !== WELL && refusesTurns(this.#health, nowMs);
+  }
+
+  /**
+   * The engine takes no work, or cannot start and has no session left, and the wait is long enough
+   * to say so.
+   */
   unavailable(nowMs: number): WarmlineError | undefined {
     const health = this.#health;
-    if (health.at !== 'quarantined' || nowMs >= health.untilMs) return undefined;
-    return this.#sessions.some(isLive) ? undefined : unavailable(this.#engine.name, health, nowMs);
+    if (health.at === 'well' || health.at === 'backing_off' || nowMs >= health.untilMs) {
+      return undefined;
+    }
+    if (health.at === 'quarantined' && this.#sessions.some(isLive)) return undefined;
+    return unavailable(this.#engine.name, health, nowMs);
   }
 
   /** From now on spares are kept, first for this context where the engine binds to one. */
@@ -244,26 +265,57 @@ export class Fleet {
     session.leave();
   }
 
-  #turnOver(session: Session, job: Job, answered: boolean): void {
-    if (answered) this.#health = WELL;
-    this.#owner.turnOver(session, job, answered);
+  #turnOver(session: Session, job: Job, why: WarmlineError | undefined): void {
+    if (why === undefined) this.#proven(job);
+    else if (why.code === 'timeout') this.#lastFault = { why, atMs: this.#clock.monotonicMs() };
+    // A session that was closed has told of its fault already.
+    else if (session.state.at !== 'closed' && ENGINE_CODES.has(why.code)) {
+      this.#doubt(session, why, 'turn');
+    }
+    this.#owner.turnOver(session, job, why);
+  }
+
+  /** An answer ends every doubt that is older than its question. */
+  #proven({ startedMs }: Job): void {
+    const health = this.#health;
+    if (health.at === 'well' || startedMs <= health.faultMs) return;
+    this.#health = WELL;
   }
 
   #faulted(session: Session, why: WarmlineError): void {
+    if (!CONTEXT_CODES.has(why.code)) {
+      this.#doubt(session, why, 'session');
+      return;
+    }
     const nowMs = this.#clock.monotonicMs();
     this.#totals.faults += 1;
     this.#lastFault = { why, atMs: nowMs };
-    const facts = { session: session.id, engine: this.#engine.name, code: why.code };
-    if (CONTEXT_CODES.has(why.code)) {
-      this.#log.info(facts, why.message);
-      if (this.#warmFor?.identity === session.contextId) this.#warmFor = undefined;
-      this.#owner.contextFailed(session.contextId, why, nowMs);
-      return;
-    }
-    const health = afterFault(this.#health, why, nowMs, this.#limits.backoff, this.#random());
+    this.#log.info(this.#facts(session, why), why.message);
+    if (this.#warmFor?.identity === session.contextId) this.#warmFor = undefined;
+    this.#owner.contextFailed(session.contextId, why, nowMs);
+  }
+
+  #doubt(session: Session, why: WarmlineError, of: FaultOf): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#totals.faults += 1;
+    this.#lastFault = { why, atMs: nowMs };
+    const { backoff } = this.#limits;
+    const health = afterFault(this.#health, why, nowMs, backoff, this.#random(), of);
     this.#health = health;
-    const retryInMs = Math.round(health.untilMs - nowMs);
-    this.#log.warn({ ...facts, engine_state: health.at, retry_in_ms: retryInMs }, why.message);
+    const doubt = { engine_state: health.at, retry_in_ms: Math.round(health.untilMs - nowMs) };
+    this.#log.warn({ ...this.#facts(session, why), ...doubt }, why.message);
+    if (why.code === 'engine_auth') this.#retireLoggedOut();
+  }
+
+  /** Sessions know the login they were opened with: a new one is noticed by new sessions only. */
+  #retireLoggedOut(): void {
+    for (const session of this.#sessions) {
+      if (session.key === undefined || this.#engine.resumes === true) this.#retire(session);
+    }
+  }
+
+  #facts(session: Session, why: WarmlineError): Record<string, unknown> {
+    return { session: session.id, engine: this.#engine.name, code: why.code };
   }
 
   #gone(session: Session, nowMs: number): void {

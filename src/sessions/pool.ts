@@ -91,7 +91,7 @@ export class Pool {
   submit(work: Work, nowMs: number): Job {
     const { timeoutMs = this.limits.scheduleToCloseMs } = work;
     const job = new Job(work, this.#jobs++, work.askedMs + timeoutMs);
-    if (this.#line.isOpenTo(job.key) && this.#closed === undefined && nowMs < job.expiresMs) {
+    if (this.#line.isOpenTo(job.key) && this.#isOpen(nowMs) && nowMs < job.expiresMs) {
       const session = choose(this.sessions, job, this.engine);
       if (session !== undefined) {
         this.#line.pass(job.key);
@@ -133,6 +133,10 @@ export class Pool {
     this.#fleet.end(shuttingDown());
     this.#finishClose();
     return done;
+  }
+
+  #isOpen(nowMs: number): boolean {
+    return this.#closed === undefined && !this.#fleet.isParked(nowMs);
   }
 
   /** Why a query that finds no session may not wait for one. */
@@ -241,11 +245,17 @@ export class Pool {
   #turnOver(session: Session, job: Job): void {
     this.#meanTurnMs += (session.usedMs - job.startedMs - this.#meanTurnMs) / 16;
     if (job.key !== undefined) this.#line.finished(job.key);
+    this.#turnAway(session.usedMs);
+  }
+
+  /** Tells those who wait when the engine takes no work: they are not kept for it. */
+  #turnAway(nowMs: number): void {
+    const refusal = this.#line.size > 0 ? this.#fleet.unavailable(nowMs) : undefined;
+    if (refusal !== undefined) this.#fail(() => true, refusal, nowMs);
   }
 
   #gone(nowMs: number): void {
-    const refusal = this.#line.size > 0 ? this.#fleet.unavailable(nowMs) : undefined;
-    if (refusal !== undefined) this.#fail(() => true, refusal, nowMs);
+    this.#turnAway(nowMs);
     this.#pump(nowMs);
     this.#grow(nowMs);
     this.#finishClose();

@@ -1,6 +1,7 @@
 /** What an asker reads when its query cannot be taken or kept. */
 import { fault, type WarmlineError } from '../errors.js';
 import type { Faulted } from './backoff.js';
+import { inWords } from './clocks.js';
 
 export function shuttingDown(): WarmlineError {
   return fault('shutting_down', 'warmline is stopping; ask again in a moment');
@@ -17,7 +18,7 @@ export function unavailable(engine: string, health: Faulted, nowMs: number): War
   const retryAfterMs = Math.ceil(untilMs - nowMs);
   return fault(
     ownCode ? why.code : 'engine_unavailable',
-    `${engine} cannot serve: ${why.message}; it is tried again in ${retryAfterMs} ms`,
+    `${engine} cannot serve: ${why.message}; it is tried again in ${inWords(retryAfterMs)}`,
     { retryAfterMs, cause: why },
   );
 }

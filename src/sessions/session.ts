@@ -15,8 +15,8 @@ import { next, type SessionEvent, type SessionState } from './states.js';
 export interface SessionOwner {
   /** It rests, ready for a turn: after opening, after a reset, after a sticky turn. */
   rested(session: Session, nowMs: number): void;
-  /** A turn is over, whatever its outcome; the session has not rested yet. */
-  turnOver(session: Session, job: Job, answered: boolean): void;
+  /** A turn is over, answered unless there is a `why`; the session has not rested yet. */
+  turnOver(session: Session, job: Job, why: WarmlineError | undefined): void;
   /** The session could not open, died, or could not forget: its engine is in doubt. */
   faulted(session: Session, why: WarmlineError): void;
   /** It is closed and everything it started is gone. */
@@ -166,7 +166,7 @@ export class Session implements SessionFacts {
     const state = this.#state;
     if (state.at !== 'closing' || !this.#step({ type: 'ended' })) return;
     const nowMs = this.#clock.monotonicMs();
-    if (state.owed !== undefined) this.#over(state.owed.turn, false);
+    if (state.owed !== undefined) this.#over(state.owed.turn, state.owed.why);
     this.#owner.gone(this, nowMs);
     if (state.owed !== undefined) this.#tell(state.owed.turn, undefined, state.owed.why, nowMs);
   }
@@ -240,7 +240,7 @@ export class Session implements SessionFacts {
     const why =
       known ?? fault('engine_error', `${this.#engine.name} failed; ask again`, { cause: thrown });
     // An error an adapter did not expect leaves its session in a state nobody thought of.
-    if (known === undefined) this.leaving = true;
+    if (known === undefined || (isMalady(why) && !this.#holdsConversation)) this.leaving = true;
     this.#settle(job, undefined, why);
   }
 
@@ -255,16 +255,21 @@ export class Session implements SessionFacts {
     this.usedMs = nowMs;
     this.faults = why !== undefined && isSessionsFault(why) ? this.faults + 1 : 0;
     this.#step({ type: 'settled', keepsContext, nowMs });
-    this.#over(job, why === undefined);
+    this.#over(job, why);
     if (this.leaving) this.end(replaced());
     else if (keepsContext) this.#owner.rested(this, nowMs);
     else this.#reset(nowMs);
     this.#tell(job, why === undefined ? result : undefined, why, nowMs);
   }
 
-  #over(job: Job, answered: boolean): void {
+  /** What a replacement could not know. */
+  get #holdsConversation(): boolean {
+    return this.key !== undefined && this.#engine.resumes !== true;
+  }
+
+  #over(job: Job, why: WarmlineError | undefined): void {
     job.over = true;
-    this.#owner.turnOver(this, job, answered);
+    this.#owner.turnOver(this, job, why);
   }
 
   #tell(
@@ -334,6 +339,14 @@ function startFailure(engine: string, thrown: unknown): WarmlineError {
   if (thrown instanceof WarmlineError) return thrown;
   const said = thrown instanceof Error ? thrown.message : String(thrown);
   return fault('engine_unavailable', `${engine} cannot start: ${said}`, { cause: thrown });
+}
+
+/**
+ * Failures that the same session may well repeat: half an answer or none, a login it has read when
+ * it was opened. The next try is to meet another session.
+ */
+function isMalady({ code }: WarmlineError): boolean {
+  return code === 'engine_error' || code === 'engine_auth';
 }
 
 /** Failures that say something about the session rather than about the question or the account. */

@@ -79,7 +79,7 @@ test('a failure that asking again may cure is not stored, one that it cannot cur
       await clock.advance(1_000);
     }
   };
-  await fails('engine_limit');
+  await fails('engine_error');
   expect(bridge.stats()).toMatchObject({ replayed: 0 });
   await fails('context_missing');
   expect(bridge.stats()).toMatchObject({ replayed: 1 });

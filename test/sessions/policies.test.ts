@@ -1,9 +1,17 @@
 /** The pure policies: which session, who leaves, when to try again, whose time is up. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fault } from '../../src/errors.js';
 import { choose, type SessionFacts } from '../../src/sessions/affinity.js';
 import { Alarm } from '../../src/sessions/alarm.js';
-import { afterFault, DEFAULT_BACKOFF, delayMs, WELL } from '../../src/sessions/backoff.js';
+import {
+  afterFault,
+  DEFAULT_BACKOFF,
+  delayMs,
+  type EngineHealth,
+  refusesTurns,
+  WELL,
+} from '../../src/sessions/backoff.js';
 import { DEFAULT_CLOCKS, runsOutMs, timeIsUp } from '../../src/sessions/clocks.js';
 import { floor, victim, wear, whoLeaves } from '../../src/sessions/eviction.js';
 import { growth } from '../../src/sessions/growth.js';
@@ -168,12 +176,72 @@ describe('back-off', () => {
     });
   });
 
-  test('a used-up limit waits until its reset, at once in quarantine', () => {
-    const limit = fault('engine_limit', 'used up', { retryAfterMs: 90_000 });
-    expect(afterFault(WELL, limit, 1_000, DEFAULT_BACKOFF, 0)).toMatchObject({
-      at: 'quarantined',
-      untilMs: 91_000,
+  const limit = fault('engine_limit', 'used up', { retryAfterMs: 90_000 });
+
+  test('a used-up limit parks the engine until its reset, at once', () => {
+    const health = afterFault(WELL, limit, 1_000, DEFAULT_BACKOFF, 0, 'turn');
+    expect(health).toMatchObject({ at: 'parked', untilMs: 91_000 });
+    expect(refusesTurns(health, 90_999)).toBe(true);
+    expect(refusesTurns(health, 91_000)).toBe(false);
+  });
+
+  test('turns that meet a limit beside each other count as one, and the latest reset holds', () => {
+    const first = afterFault(WELL, limit, 1_000, DEFAULT_BACKOFF, 0, 'turn');
+    const second = afterFault(first, limit, 1_500, DEFAULT_BACKOFF, 0, 'turn');
+    expect(second).toMatchObject({ faults: 1, untilMs: 91_500 });
+    const crash = fault('engine_error', 'crashed');
+    expect(afterFault(second, crash, 1_600, DEFAULT_BACKOFF, 0)).toEqual(second);
+  });
+
+  test('a missing login is tried again at a slow pace, slower each time', () => {
+    const login = fault('engine_auth', 'log in first');
+    let health = afterFault(WELL, login, 0, DEFAULT_BACKOFF, 0.999, 'turn');
+    const waits: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      waits.push(Math.round((health.untilMs - health.faultMs) / 1_000));
+      health = afterFault(health, login, health.untilMs, DEFAULT_BACKOFF, 0.999, 'turn');
+    }
+    expect(waits).toEqual([30, 60, 120, 240, 300, 300]);
+  });
+
+  test('one overloaded turn stops nobody, many in a row or a time that was named park', () => {
+    const busy = fault('engine_unavailable', 'overloaded');
+    let health = afterFault(WELL, busy, 0, DEFAULT_BACKOFF, 0, 'turn');
+    expect(health.at).toBe('backing_off');
+    for (let turn = 0; turn < 4; turn += 1) {
+      health = afterFault(health, busy, 10 + turn, DEFAULT_BACKOFF, 0, 'turn');
+    }
+    expect(health.at).toBe('parked');
+    const named = fault('engine_unavailable', 'overloaded', { retryAfterMs: 5_000 });
+    expect(afterFault(WELL, named, 0, DEFAULT_BACKOFF, 0, 'turn')).toMatchObject({
+      at: 'parked',
+      untilMs: 5_000,
     });
+  });
+
+  test('whatever an engine says about its reset, there is an end to the wait', () => {
+    const said = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -1, 1e300));
+    const codes = fc.constantFrom('engine_auth', 'engine_limit', 'engine_unavailable' as const);
+    fc.assert(
+      fc.property(said, codes, fc.integer({ min: 1, max: 50 }), (retryAfterMs, code, rounds) => {
+        let health: EngineHealth = WELL;
+        let nowMs = 1_000;
+        for (let round = 0; round < rounds; round += 1) {
+          const next = afterFault(
+            health,
+            fault(code, 'no', { retryAfterMs }),
+            nowMs,
+            DEFAULT_BACKOFF,
+            0.5,
+            'turn',
+          );
+          expect(next.untilMs - nowMs).toBeGreaterThanOrEqual(50);
+          expect(next.untilMs - nowMs).toBeLessThanOrEqual(8 * 86_400_000);
+          health = next;
+          nowMs = next.untilMs;
+        }
+      }),
+    );
   });
 });
 

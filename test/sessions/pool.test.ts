@@ -334,9 +334,11 @@ test('an answer without end is stopped at its limit, with its session', async ()
 
 test('an error of the asker or the account is passed on as it is', async () => {
   const { engine, ask } = await startPool();
-  const limited = ask('!fake error=engine_limit retry_after_ms=9000');
   const missing = ask('!fake error=context_missing');
+  await settled();
   const broken = ask('!fake throw');
+  await settled();
+  const limited = ask('!fake error=engine_limit retry_after_ms=9000');
   await settled();
   expect(limited.error).toMatchObject({ code: 'engine_limit', retryAfterMs: 9_000 });
   expect(missing.error).toMatchObject({ code: 'context_missing' });

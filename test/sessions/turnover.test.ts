@@ -69,14 +69,101 @@ test('a conversation is not lost to turns or age, only to memory', async () => {
   expect(JSON.parse(anew.answer ?? '')).not.toContain('begin');
 });
 
-test('two failed turns in a row have the session replaced', async () => {
+test('a session that gave half an answer or none is not asked again', async () => {
   const { clock, pool, ask } = await startPool({ size: 1 });
-  ask('!fake error=engine_error');
+  const failed = ask('!fake error=engine_error');
+  const next = ask('Why?');
+  await clock.advance(100);
+  expect(failed.error).toMatchObject({ code: 'engine_error' });
+  expect(next.answer).toBe('fake: Why?');
+  expect(next.session).not.toBe(failed.session);
+  expect(pool.health.at).toBe('well');
+});
+
+test('a conversation survives a failed turn, two in a row end it', async () => {
+  const { clock, ask } = await startPool({ size: 2 });
+  ask('begin', { key: 'k' });
+  ask('!fake error=engine_error', { key: 'k' });
+  const kept = ask('!fake history', { key: 'k' });
   await clock.advance(1);
-  expect(pool.totals.replaced).toBe(0);
-  ask('!fake error=engine_error');
+  expect(kept.answer).toContain('begin');
+  for (let turn = 0; turn < 2; turn += 1) ask('!fake error=engine_error', { key: 'k' });
   await clock.advance(1);
+  const anew = ask('!fake history', { key: 'k' });
+  await clock.advance(1_000);
+  expect(anew.answer).toBe('[]');
+});
+
+test('two silent turns in a row have the session replaced', async () => {
+  const { clock, pool, ask } = await startPool({ size: 1, firstByteMs: 1_000 });
+  for (let turn = 0; turn < 2; turn += 1) {
+    expect(pool.totals.replaced).toBe(0);
+    ask('!fake silent');
+    await clock.advance(1_500);
+  }
   expect(pool.totals.replaced).toBe(1);
+});
+
+test('a used-up limit parks the pool: nothing starts and nobody waits until its reset', async () => {
+  const { clock, engine, pool, ask } = await startPool({ size: 2, spares: 1 });
+  const asked = [
+    ask('!fake error=engine_limit retry_after_ms=60000 delay=10'),
+    ask('!fake silent'),
+  ];
+  const waiting = ask('Why?');
+  await clock.advance(20);
+  expect(asked[0]?.error).toMatchObject({ code: 'engine_limit' });
+  expect(waiting.error).toMatchObject({ code: 'engine_limit', retryAfterMs: 60_000 });
+  const refused = ask('Why?');
+  expect(refused.error?.message).toContain('tried again in 60 s');
+  expect(refused.session).toBeUndefined();
+  const opened = engine.opened;
+  await clock.advance(59_000);
+  expect(ask('Why?').error?.retryAfterMs).toBeLessThanOrEqual(1_000);
+  expect(engine.opened).toBe(opened);
+  await clock.advance(1_000);
+  const served = ask('Why?');
+  await clock.advance(1);
+  expect(served.answer).toBe('fake: Why?');
+  expect(pool.health.at).toBe('well');
+});
+
+test('a turn that was running when the limit struck proves nothing by its answer', async () => {
+  const { clock, pool, ask } = await startPool({ size: 2, spares: 2 });
+  const running = ask('!fake delay=100 Why?');
+  await clock.advance(10);
+  ask('!fake error=engine_limit retry_after_ms=60000');
+  await clock.advance(200);
+  expect(running.answer).toBe('fake: Why?');
+  expect(pool.health.at).toBe('parked');
+});
+
+test('a lost login has every session opened anew, slowly, for they know only the old one', async () => {
+  const { clock, engine, pool, ask } = await startPool({ size: 3, spares: 3 });
+  const [first] = [...engine.live];
+  ask('!fake error=engine_auth');
+  await clock.advance(10);
+  expect(engine.live.size).toBe(0);
+  expect(ask('Why?').error).toMatchObject({ code: 'engine_auth' });
+  await clock.advance(14_000);
+  expect(engine.live.size).toBe(0);
+  await clock.advance(20_000);
+  expect(engine.live.size).toBe(3);
+  expect(engine.live.has(first as never)).toBe(false);
+  const served = ask('Why?');
+  await clock.advance(1);
+  expect(served.answer).toBe('fake: Why?');
+  expect(pool.health.at).toBe('well');
+});
+
+test('a turn that does not stop puts its engine in doubt, and health can say why', async () => {
+  const { clock, pool, ask } = await startPool({ size: 1, firstByteMs: 1_000, graceMs: 500 });
+  const asked = ask('!fake deaf');
+  await clock.advance(1_510);
+  expect(asked.error).toMatchObject({ code: 'timeout' });
+  expect(pool.totals.faults).toBe(1);
+  await clock.advance(1_000);
+  expect(pool.counts.warm).toBe(1);
 });
 
 test('what a burst opened leaves again, and what is usually needed stays', async () => {
