@@ -217,8 +217,8 @@ class LiveServer(unittest.TestCase):
 
     def test_one_shot_error_has_its_code(self) -> None:
         with self.assertRaises(WarmlineError) as caught:
-            ask("!fake error=engine_limit retry_after_ms=5000 no", port=PORT)
-        self.assertEqual(caught.exception.code, "engine_limit")
+            ask("!fake error=busy retry_after_ms=5000 no", port=PORT)
+        self.assertEqual(caught.exception.code, "busy")
         self.assertTrue(caught.exception.retryable)
         self.assertEqual(caught.exception.retry_after_ms, 5000)
 
@@ -328,12 +328,12 @@ class Script(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)["answer"], "fake: hi")
 
     def test_failure_is_exit_code_1_and_names_the_code(self) -> None:
-        done = self.run_script("!fake error=engine_auth", "--port", str(PORT))
+        done = self.run_script("!fake error=context_denied", "--port", str(PORT))
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertIn("engine_auth", done.stderr)
-        done = self.run_script("!fake error=engine_auth", "--json", "--port", str(PORT))
+        self.assertIn("context_denied", done.stderr)
+        done = self.run_script("!fake error=context_denied", "--json", "--port", str(PORT))
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(json.loads(done.stdout)["code"], "engine_auth")
+        self.assertEqual(json.loads(done.stdout)["code"], "context_denied")
 
     def test_wrong_use_is_exit_code_2(self) -> None:
         self.assertEqual(self.run_script("hi", "--nonsense").returncode, 2)

@@ -55,8 +55,8 @@ describe('asking', () => {
   });
 
   test('an error carries its code, whether to try again, and when', async () => {
-    const error = await failure(client.ask('!fake error=engine_limit retry_after_ms=5000'));
-    expect(error).toMatchObject({ code: 'engine_limit', retryable: true, retryAfterMs: 5000 });
+    const error = await failure(client.ask('!fake error=busy retry_after_ms=5000'));
+    expect(error).toMatchObject({ code: 'busy', retryable: true, retryAfterMs: 5000 });
   });
 
   test('five hundred questions in flight on one connection all get their own answer', async () => {
