@@ -42,20 +42,6 @@ function isSame(a: Query, b: Query): boolean {
   );
 }
 
-/** The engine for a query: by its name, else by its model, else the default. */
-export function selectEngine<E extends { readonly name: string; readonly model: string }>(
-  engines: readonly E[],
-  usual: E,
-  model: string | undefined,
-): E {
-  if (model === undefined) return usual;
-  return (
-    engines.find(({ name }) => name === model) ??
-    (usual.model === model ? usual : engines.find((engine) => engine.model === model)) ??
-    usual
-  );
-}
-
 /** Look-ups take no session and stand in no line, so they have a bound of their own. */
 export const MAX_LOOKUPS = 1024;
 

@@ -4,10 +4,10 @@
  */
 import { type After, type Clock, systemAfter } from '../clock.js';
 import type { ContextFile, ContextRoots } from '../context/index.js';
-import { fault } from '../errors.js';
+import { fault, type WarmlineError } from '../errors.js';
 import type { Log } from '../log.js';
 import { DEFAULT_LIMITS, Pool } from '../sessions/index.js';
-import { admit, lookupsFull, selectEngine } from './admission.js';
+import { admit, lookupsFull } from './admission.js';
 import type {
   Bridge,
   BridgeHealth,
@@ -16,11 +16,18 @@ import type {
   QueryOutcome,
   Ticket,
 } from './contract.js';
-import { type ConfiguredEngine, type Desk, requireUniqueNames, usualDesk } from './desk.js';
+import {
+  type ConfiguredEngine,
+  type Desk,
+  linkFallbacks,
+  requireUniqueNames,
+  usualDesk,
+} from './desk.js';
 import { Flight, type Hangar, tellLater } from './inflight.js';
 import { Lookups } from './lookups.js';
 import { DEFAULT_REPLAYS, type ReplayLimits, Replays } from './replays.js';
-import { deskReport, deskState, deskStats, overallStatus, sessionReport } from './reports.js';
+import { bridgeHealth, deskStats, sessionReport } from './reports.js';
+import { createRouter } from './routing.js';
 import { Tally } from './tally.js';
 
 export interface BridgeOptions {
@@ -40,7 +47,8 @@ export interface BridgeOptions {
 
 /**
  * Starts the warm sessions and takes queries.
- * @throws ConfigError when no engine is given, a name is given twice or the default is unknown
+ * @throws ConfigError when no engine is given, a name is given twice, or the default or a fall-back
+ *   is unknown
  */
 export function createBridge(options: BridgeOptions): Bridge {
   return new WarmBridge(options);
@@ -51,6 +59,7 @@ class WarmBridge implements Bridge {
   readonly #log: Log;
   readonly #desks: readonly Desk[];
   readonly #usual: Desk;
+  readonly #route: (model: string | undefined) => Desk;
   readonly #lookups: Lookups;
   readonly #replays: Replays;
   readonly #byRequestId = new Map<string, Flight>();
@@ -71,11 +80,13 @@ class WarmBridge implements Bridge {
     this.#sinceMs = options.clock.monotonicMs();
     this.#desks = openDesks(options);
     this.#usual = usualDesk(this.#desks, options.defaultEngine);
+    this.#route = createRouter(this.#desks, this.#usual);
     this.#lookups = new Lookups(options.contexts, () => this.#clock.monotonicMs());
     this.#replays = new Replays({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
     this.#hangar = {
       ready: (flight) => this.#ready(flight),
       unwanted: (flight) => this.#unwanted(flight),
+      refused: (flight, error) => this.#refused(flight, error),
       landed: (flight, outcome) => this.#landed(flight, outcome),
       listenerFailed: (error) => this.#log.error({ err: error }, 'a listener of a query threw'),
     };
@@ -107,16 +118,9 @@ class WarmBridge implements Bridge {
 
   health(): BridgeHealth {
     const nowMs = this.#clock.monotonicMs();
-    const usual = deskState(this.#usual);
-    const states = this.#desks.map(deskState);
-    const { warm, busy } = this.#usual.pool.counts;
-    const isWarm = warm + busy > 0 || this.#usual.pool.limits.spares === 0;
-    return {
-      status: overallStatus(states, usual),
-      ready: !this.#stopping && usual !== 'down' && isWarm,
-      engines: this.#desks.map((desk) => deskReport(desk, desk === this.#usual, nowMs)),
-      childPids: this.#desks.flatMap(({ pool }) => pool.sessions.flatMap(({ pids }) => [...pids])),
-    };
+    const now = { monotonicMs: nowMs, wallMs: this.#clock.wallUs() / 1_000 };
+    const { ready, ...health } = bridgeHealth(this.#desks, this.#usual, now);
+    return { ...health, ready: ready && !this.#stopping };
   }
 
   stats(): Record<string, unknown> {
@@ -155,15 +159,31 @@ class WarmBridge implements Bridge {
 
   #run(query: Query, listener: QueryListener): Ticket {
     const nowMs = this.#clock.monotonicMs();
-    const desk = selectEngine(this.#desks, this.#usual, query.model);
+    const desk = this.#route(query.model);
     const flight = new Flight(query, desk, nowMs, this.#hangar);
     const ticket = flight.join(listener);
     this.#open += 1;
     if (query.requestId !== undefined) this.#byRequestId.set(query.requestId, flight);
-    if (!this.#lookups.needs(flight, nowMs)) flight.job = desk.pool.submit(flight, nowMs);
+    if (!this.#lookups.needs(flight, nowMs)) this.#submit(flight, nowMs);
     else this.#lookUp(flight, nowMs);
     flight.returned = true;
     return ticket;
+  }
+
+  #submit(flight: Flight, nowMs: number): void {
+    const { desk } = flight;
+    const job = desk.pool.submit(flight, nowMs);
+    // Refused at once, it is with a fall-back already, and under way as another job.
+    if (flight.desk === desk) flight.job = job;
+  }
+
+  #refused(flight: Flight, error: WarmlineError): boolean {
+    const { desk } = flight;
+    const { fallback } = desk;
+    if (fallback === undefined || this.#stopping || !flight.moveTo(fallback, error)) return false;
+    desk.tally.fellBack += 1;
+    this.#submit(flight, this.#clock.monotonicMs());
+    return true;
   }
 
   #lookUp(flight: Flight, nowMs: number): void {
@@ -180,7 +200,7 @@ class WarmBridge implements Bridge {
   #ready(flight: Flight): void {
     this.#lookingUp -= 1;
     flight.lookingUp = false;
-    flight.job = flight.desk.pool.submit(flight, this.#clock.monotonicMs());
+    this.#submit(flight, this.#clock.monotonicMs());
   }
 
   #unwanted(flight: Flight): void {
@@ -227,11 +247,16 @@ class WarmBridge implements Bridge {
 function openDesks(options: BridgeOptions): Desk[] {
   const { clock, log, after = systemAfter, random = Math.random } = options;
   requireUniqueNames(options.engines);
-  return options.engines.map(({ engine, limits }) => ({
+  const desks = options.engines.map(({ engine, kind, limits, aliases }) => ({
     name: engine.name,
+    kind: kind ?? engine.name,
     model: engine.model,
+    aliases: aliases ?? [],
     engine,
     pool: new Pool({ engine, limits: { ...DEFAULT_LIMITS, ...limits }, clock, after, log, random }),
     tally: new Tally(),
+    fallback: undefined,
   }));
+  linkFallbacks(desks, options.engines);
+  return desks;
 }

@@ -11,6 +11,7 @@ import type { Job, Work } from '../sessions/index.js';
 import type { Query, QueryListener, QueryOutcome, Ticket } from './contract.js';
 import type { Desk } from './desk.js';
 import type { LookedUp } from './lookups.js';
+import { firstToPass, mayFallBack } from './routing.js';
 
 /** What the bridge does for its queries. */
 export interface Hangar {
@@ -18,6 +19,8 @@ export interface Hangar {
   ready(flight: Flight): void;
   /** Nobody wants it any more: `failed` follows, at once or when its turn has really stopped. */
   unwanted(flight: Flight): void;
+  /** The engine did not work on it. @returns whether another one does now */
+  refused(flight: Flight, error: WarmlineError): boolean;
   landed(flight: Flight, outcome: QueryOutcome): void;
   /** A listener threw; its trouble stays its own. */
   listenerFailed(thrown: unknown): void;
@@ -28,7 +31,8 @@ const PROGRESS_EVERY_MS = 1_000;
 
 export class Flight implements Work, LookedUp {
   readonly query: Query;
-  readonly desk: Desk;
+  /** Where it is being answered: a fall-back may take it over as long as nothing was streamed. */
+  desk: Desk;
   readonly askedMs: number;
   context: ContextFile | undefined = undefined;
   job: Job | undefined = undefined;
@@ -46,6 +50,8 @@ export class Flight implements Work, LookedUp {
   #progressMs = Number.NEGATIVE_INFINITY;
   #stage: TurnStage = 'running';
   #streamed = false;
+  /** Engines that did not work on it, each with its reason. */
+  #refusals: { readonly desk: Desk; readonly why: WarmlineError }[] | undefined = undefined;
   /** Everything streamed so far, for those who join later; kept only where somebody can join. */
   #text = '';
 
@@ -146,7 +152,20 @@ export class Flight implements Work, LookedUp {
   }
 
   failed(error: WarmlineError): void {
-    this.#land({ ok: false, error });
+    if (this.over) return;
+    if (mayFallBack(error) && !this.#streamed && this.#hangar.refused(this, error)) return;
+    const earlier = this.#refusals?.map(({ why }) => why);
+    this.#land({ ok: false, error: earlier === undefined ? error : firstToPass(earlier, error) });
+  }
+
+  /** Leaves an engine for its fall-back. Each is asked once, so that two may stand in for each other. */
+  moveTo(desk: Desk, why: WarmlineError): boolean {
+    const refusals = this.#refusals ?? [];
+    if (refusals.some((refusal) => refusal.desk === desk)) return false;
+    this.#refusals = [...refusals, { desk: this.desk, why }];
+    this.desk = desk;
+    this.job = undefined;
+    return true;
   }
 
   /** An asker wants no more of it. */

@@ -7,33 +7,68 @@ import type { Histogram } from './histogram.js';
 
 export type DeskState = 'ok' | 'starting' | 'degraded' | 'down';
 
-export function deskState({ engine, pool }: Desk): DeskState {
+/** The same moment on both clocks, in milliseconds; `wallMs` since the epoch. */
+export interface Now {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+export function bridgeHealth(desks: readonly Desk[], usual: Desk, now: Now): BridgeHealth {
+  const states = desks.map((desk) => deskState(desk, now.monotonicMs));
+  const serves = firstThatServes(usual, now.monotonicMs);
+  const { warm, busy } = serves?.pool.counts ?? { warm: 0, busy: 0 };
+  const isWarm = warm + busy > 0 || serves?.pool.limits.spares === 0;
+  return {
+    status:
+      serves === undefined
+        ? 'down'
+        : states.every((state) => state === 'ok' || state === 'starting')
+          ? 'ok'
+          : 'degraded',
+    ready: serves !== undefined && isWarm,
+    engines: desks.map((desk) => deskReport(desk, desk === usual, now)),
+    childPids: desks.flatMap(({ pool }) => pool.sessions.flatMap(({ pids }) => [...pids])),
+  };
+}
+
+/** The engine that would answer a query which names none. */
+function firstThatServes(usual: Desk, nowMs: number): Desk | undefined {
+  const asked = new Set<Desk>();
+  for (let desk: Desk | undefined = usual; desk !== undefined; desk = desk.fallback) {
+    if (asked.has(desk)) return undefined;
+    if (deskState(desk, nowMs) !== 'down') return desk;
+    asked.add(desk);
+  }
+  return undefined;
+}
+
+function deskState({ engine, pool }: Desk, nowMs: number): DeskState {
   const { warm, busy, starting } = pool.counts;
   const { health } = pool;
+  const isWaiting = health.at !== 'well' && nowMs < health.untilMs;
+  if (health.at === 'parked' && isWaiting) return 'down';
   if (health.at === 'quarantined' && warm + busy === 0) return 'down';
+  // A limit that has been reset needs no proof; whatever else failed does.
+  const isPast = health.at === 'parked' && health.why.code === 'engine_limit';
   const { auth, limit } = statusOf(engine);
-  if (health.at !== 'well' || auth === 'failed' || limit.state === 'limited') return 'degraded';
+  const inDoubt = health.at !== 'well' && !isPast;
+  if (inDoubt || auth === 'failed' || limit.state === 'limited') return 'degraded';
   return warm + busy === 0 && starting > 0 ? 'starting' : 'ok';
 }
 
-export function overallStatus(
-  states: readonly DeskState[],
-  usual: DeskState,
-): BridgeHealth['status'] {
-  if (usual === 'down') return 'down';
-  return states.every((state) => state === 'ok' || state === 'starting') ? 'ok' : 'degraded';
-}
-
-export function deskReport(desk: Desk, isDefault: boolean, nowMs: number): Record<string, unknown> {
+function deskReport(desk: Desk, isDefault: boolean, now: Now): Record<string, unknown> {
   const { pool } = desk;
   const { warm, busy, starting, queued } = pool.counts;
-  const { auth, limit } = statusOf(desk.engine);
   const { health, lastFault } = pool;
+  const wall = (atMs: number) => Math.round(now.wallMs + atMs - now.monotonicMs);
+  const waits = health.at !== 'well' && now.monotonicMs < health.untilMs;
   return {
     engine: desk.name,
+    kind: desk.kind,
     model: desk.model,
     default: isDefault,
-    state: deskState(desk),
+    fallback: desk.fallback?.name ?? null,
+    state: deskState(desk, now.monotonicMs),
     sessions: { warm, busy, starting, size: pool.limits.size },
     queued,
     last_failure:
@@ -42,12 +77,40 @@ export function deskReport(desk: Desk, isDefault: boolean, nowMs: number): Recor
         : {
             code: lastFault.why.code,
             message: lastFault.why.message,
-            ago_ms: rounded(nowMs - lastFault.atMs),
+            ago_ms: rounded(now.monotonicMs - lastFault.atMs),
+            at_ms: wall(lastFault.atMs),
           },
-    retry_in_ms: health.at === 'well' ? null : rounded(Math.max(0, health.untilMs - nowMs)),
-    auth,
-    limit: { state: limit.state, reset_at_ms: limit.resetAtMs ?? null },
+    trouble: health.at === 'well' ? null : health.at,
+    retry_in_ms:
+      health.at === 'well' ? null : rounded(Math.max(0, health.untilMs - now.monotonicMs)),
+    retry_at_ms: waits ? wall(health.untilMs) : null,
+    ...accountReport(desk, now),
+    processes: processReport(desk),
   };
+}
+
+/** What the adapter knows of login and limit, and what its refusals have told the pool. */
+function accountReport({ engine, pool }: Desk, now: Now): Record<string, unknown> {
+  const { auth, limit } = statusOf(engine);
+  const { health } = pool;
+  const parkedFor = health.at === 'parked' ? health.why.code : undefined;
+  const isLimited =
+    parkedFor === 'engine_limit' && health.at === 'parked' && now.monotonicMs < health.untilMs;
+  const resetAtMs =
+    limit.resetAtMs ??
+    (isLimited ? Math.round(now.wallMs + health.untilMs - now.monotonicMs) : null);
+  return {
+    auth: parkedFor === 'engine_auth' ? 'failed' : auth,
+    limit: { state: isLimited ? 'limited' : limit.state, reset_at_ms: resetAtMs },
+  };
+}
+
+/** Processes outside this one, and their memory where it can be told. */
+function processReport({ pool }: Desk): Record<string, unknown> {
+  const pids = pool.sessions.flatMap((session) => [...session.pids]);
+  const known = pool.sessions.flatMap((session) => session.memoryBytes() ?? []);
+  const memory_bytes = known.length === 0 ? null : known.reduce((sum, bytes) => sum + bytes, 0);
+  return { pids, memory_bytes };
 }
 
 export function deskStats({ pool, tally }: Desk): Record<string, unknown> {
@@ -56,6 +119,7 @@ export function deskStats({ pool, tally }: Desk): Record<string, unknown> {
     turns: pool.totals.turns,
     answered: tally.answered,
     failed: Object.fromEntries(tally.failed),
+    fell_back: tally.fellBack,
     queued,
     sessions: { warm, busy, starting },
     sessions_opened: pool.totals.opened,

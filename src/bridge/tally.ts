@@ -5,6 +5,8 @@ import { Histogram } from './histogram.js';
 /** How the queries of one engine ended, and how long they took. */
 export class Tally {
   answered = 0;
+  /** Handed to the fall-back engine; they end there. */
+  fellBack = 0;
   readonly failed = new Map<ErrorCode, number>();
   /** From question to answer, waiting included; answered queries only. */
   readonly latency = new Histogram();

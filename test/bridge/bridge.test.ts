@@ -182,15 +182,20 @@ test('health tells a bridge that starts, works, doubts an engine, and is down', 
   expect(bridge.health().engines).toEqual([
     {
       engine: 'fake',
+      kind: 'fake',
       model: 'fake-1',
       default: true,
+      fallback: null,
       state: 'ok',
       sessions: { warm: 0, busy: 1, starting: 1, size: 2 },
       queued: 0,
       last_failure: null,
+      trouble: null,
       retry_in_ms: null,
+      retry_at_ms: null,
       auth: 'ok',
       limit: { state: 'ok', reset_at_ms: null },
+      processes: { pids: [], memory_bytes: null },
     },
   ]);
   await clock.advance(200);

@@ -181,3 +181,21 @@ test('only a question that begins with the word is a script', () => {
     question: 'delayed=1 why',
   });
 });
+
+test('a script for one fake is read by no other: that one answers as usual', async () => {
+  const answers = ['primary', 'spare'].map(async (name) => {
+    const engine = new FakeEngine({ name });
+    const session = await engine.open({
+      context: undefined,
+      sticky: undefined,
+      signal: new AbortController().signal,
+    });
+    const question = '!fake on=primary error=engine_limit Why?';
+    const turn = session.turn({ question, context: undefined }, () => {});
+    return turn.then(
+      ({ answer }) => answer,
+      ({ code }) => code,
+    );
+  });
+  expect(await Promise.all(answers)).toEqual(['engine_limit', 'fake: Why?']);
+});

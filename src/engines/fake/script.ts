@@ -23,6 +23,7 @@
  * | `crash`               | takes the session down with it                                          |
  * | `die`                 | answers, then the session dies                                          |
  * | `reset=fail|hang`     | answers, and the reset that follows fails or never ends                 |
+ * | `on=NAME`             | is played by the fake of this name alone; any other answers as usual    |
  *
  * The first other word begins the question. Numbers out of range are cut to the nearest allowed.
  */
@@ -56,6 +57,15 @@ export interface Script {
   ending: Ending;
   retryAfterMs: number | undefined;
   reset: 'works' | 'fail' | 'hang';
+  /** The fake it is meant for; undefined means any. */
+  on: string | undefined;
+}
+
+export interface ScriptDefaults {
+  readonly delayMs: number;
+  readonly deltas: number;
+  /** The fake that reads the script. */
+  readonly name?: string;
 }
 
 const PREFIX = /^!fake(?=\s|$)/;
@@ -67,10 +77,7 @@ const MAX_CHARS = 64 * 1024 * 1024;
 const WORD = /\s+([a-z_]+)(?:=(\S*))?(?=\s|$)/y;
 
 /** What becomes of a question without a script. */
-export function usualScript(
-  question: string,
-  defaults: { readonly delayMs: number; readonly deltas: number },
-): Script {
+export function usualScript(question: string, defaults: ScriptDefaults): Script {
   return {
     question,
     delayMs: defaults.delayMs,
@@ -81,14 +88,12 @@ export function usualScript(
     ending: { how: 'answer' },
     retryAfterMs: undefined,
     reset: 'works',
+    on: undefined,
   };
 }
 
 /** The script in front of a question, or undefined when there is none. */
-export function parseScript(
-  question: string,
-  defaults: { readonly delayMs: number; readonly deltas: number },
-): Script | undefined {
+export function parseScript(question: string, defaults: ScriptDefaults): Script | undefined {
   if (!PREFIX.test(question)) return undefined;
   const script = usualScript(question, defaults);
   let end = '!fake'.length;
@@ -98,7 +103,8 @@ export function parseScript(
     end = WORD.lastIndex;
   }
   script.question = question.slice(end).trim();
-  return script;
+  const isForAnother = script.on !== undefined && script.on !== defaults.name;
+  return isForAnother ? usualScript(script.question, defaults) : script;
 }
 
 function apply(script: Script, word: string, value: string | undefined): boolean {
@@ -126,6 +132,9 @@ function apply(script: Script, word: string, value: string | undefined): boolean
       return true;
     case 'error':
       script.ending = { how: 'error', code: isErrorCode(value) ? value : 'engine_error' };
+      return true;
+    case 'on':
+      script.on = value;
       return true;
     case 'reset':
       script.reset = value === 'hang' ? 'hang' : 'fail';
