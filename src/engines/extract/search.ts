@@ -61,7 +61,7 @@ const KIND_WEIGHT: Record<PassageKind, number> = {
   code: 0.8,
 };
 
-interface Sought {
+export interface Sought {
   readonly variants: Wanted['variants'];
   /** What the word is worth: rare words tell more. */
   readonly worth: number;
@@ -86,7 +86,7 @@ function isSure(best: Hit | undefined, whole: number, size: number): boolean {
   return best.evidence >= MOST * whole || best.strongest >= TELLING * rarity(1, size);
 }
 
-function weigh(
+export function weigh(
   index: DocumentIndex,
   wanted: readonly Wanted[],
 ): { sought: Sought[]; total: number } {
@@ -112,7 +112,7 @@ function weigh(
   return { sought: found.filter((each) => each.worth >= least).slice(0, MAX_WANTED), total };
 }
 
-function rarity(frequency: number, size: number): number {
+export function rarity(frequency: number, size: number): number {
   return Math.log(1 + (size - frequency + 0.5) / (frequency + 0.5));
 }
 

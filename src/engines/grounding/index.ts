@@ -1,0 +1,8 @@
+/** What a model engine answers from, and the check of what it cites. */
+export {
+  createGrounder,
+  DEFAULT_PROMPT_BYTES,
+  type Grounder,
+  type Grounding,
+  type GroundingOptions,
+} from './grounder.js';
