@@ -41,7 +41,10 @@ export async function makeBus(file: string, backlog: Backlog): Promise<void> {
   db.close();
 }
 
-/** One answer row and one read mark in a transaction of their own, over and over. @returns answers a second */
+/**
+ * What one answer has to leave on the bus in one transaction (the answer row, the audit row, the read
+ * mark and a terminal state), over and over, each committed by itself. @returns answers a second
+ */
 export function bareLoop(file: string, limit: number): number {
   const db = new Database(file);
   db.pragma('synchronous = FULL');
@@ -52,7 +55,14 @@ export function bareLoop(file: string, limit: number): number {
     `INSERT INTO messages (conversation_id, from_session, to_session, message, metadata, timestamp, read)
      VALUES (?, 'b', 'a', ?, ?, '${STAMP}', 0)`,
   );
+  const audit = db.prepare(
+    `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp)
+     VALUES (?, 'b', 'send_message', ?, '${STAMP}')`,
+  );
   const read = db.prepare('UPDATE messages SET read = 1 WHERE id = ?');
+  const done = db.prepare(
+    `INSERT INTO warmline_done VALUES (?, 'b', ?, 'complete', ?, 1, NULL, 0, 0, 1)`,
+  );
   const started = performance.now();
   for (const { id, conversation } of rows) {
     const text = JSON.stringify({
@@ -65,8 +75,14 @@ export function bareLoop(file: string, limit: number): number {
       response_time_sec: 0.001,
     });
     db.exec('BEGIN IMMEDIATE');
-    answer.run(conversation, text, `{"action_type":"response","in_reply_to":${id}}`);
+    const { lastInsertRowid } = answer.run(
+      conversation,
+      text,
+      `{"action_type":"response","in_reply_to":${id}}`,
+    );
+    audit.run(conversation, `{"in_reply_to": ${id}, "message_length": ${text.length}}`);
     read.run(id);
+    done.run(id, conversation, lastInsertRowid);
     db.exec('COMMIT');
   }
   const seconds = (performance.now() - started) / 1000;

@@ -304,6 +304,7 @@ export class Autopoll {
 
   #end(turn: Turn, settlement: Settlement): void {
     this.#close(turn);
+    this.#pumpSoon();
     const settled = this.#settle(turn.lease, settlement).finally(() => {
       this.#settling.delete(settled);
       // Once more when it is written: an answer that had to be looked at for secrets was submitted
@@ -312,14 +313,16 @@ export class Autopoll {
       this.#moved.emit('moved');
     });
     this.#settling.add(settled);
-    this.#pumpSoon();
   }
 
-  /** Once for all answers of a chunk: their slots are claimed for together. */
+  /**
+   * Once for all answers that have arrived, on whichever connection: their slots are claimed for
+   * together. Scheduled before the answers are submitted, the claim shares their transaction.
+   */
   #pumpSoon(): void {
     if (this.#pumpScheduled) return;
     this.#pumpScheduled = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#pumpScheduled = false;
       this.#pump();
     });

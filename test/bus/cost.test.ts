@@ -39,7 +39,10 @@ describe('history costs nothing:', () => {
     }
     expect(found.get('advance')).toContain(rowid('warmline_lanes'));
     expect(found.get('advance')).not.toContain('SCAN warmline_lanes');
-    expect(found.get('addressee')).toContain(rowid('m'));
+    for (const table of ['l', 'h', 'n', 'm']) {
+      expect(found.get('lanes')).toContain(rowid(table));
+    }
+    expect(found.get('keepLane')).toContain(rowid('warmline_lanes'));
     expect(found.get('markRead')).toContain(rowid('messages'));
     expect(found.get('dropWork')).toContain(rowid('warmline_work'));
   });

@@ -26,7 +26,8 @@ export function bulkInsert<Row extends readonly unknown[]>(
     const ids: number[] = [];
     for (let at = 0; at < rows.length; ) {
       const count = rows.length - at >= ROWS ? ROWS : 1;
-      const values = count === 1 ? (rows[at] ?? []) : rows.slice(at, at + count).flat();
+      const values: unknown[] = [];
+      for (let row = at; row < at + count; row += 1) values.push(...(rows[row] ?? []));
       const last = Number((count === 1 ? single : many).run(values).lastInsertRowid);
       for (let before = count - 1; before >= 0; before -= 1) ids.push(last - before);
       at += count;

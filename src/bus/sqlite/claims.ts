@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
 import { OVERSIZED, parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
+import type { Answers, LaneInHand } from './answers.js';
 import type { Ingest } from './ingest.js';
 import type { Head } from './rows.js';
 import type { Settlements } from './settlements.js';
@@ -30,6 +31,7 @@ export interface ClaimsOptions {
   readonly clock: Clock;
   readonly ingest: Ingest;
   readonly settlements: Settlements;
+  readonly answers: Answers;
   readonly observer: BusObserver;
 }
 
@@ -45,7 +47,7 @@ export class Claims {
   }
 
   run(sql: Statements, request: ClaimRequest, nowUs: number): Claimed {
-    const { session, clock, ingest, settlements } = this.#options;
+    const { session, clock, ingest, settlements, answers } = this.#options;
     const started = clock.monotonicMs();
     // Stamps may run ahead of a wall clock that was set back; what is due is told by the clock.
     const wallUs = clock.wallUs();
@@ -58,18 +60,34 @@ export class Claims {
       if (changes === PAGE) more = true;
     }
     const leases: Lease[] = [];
+    const among = request.conversations && new Set(request.conversations);
+    let inHand = answers.takeInHand(
+      sql,
+      ({ plain, completed }) => plain && (!among || among.has(completed.conversationId)),
+    );
     // Heads that turn out not to be leasable leave their place to others: look again until full.
     while (leases.length < request.limit) {
-      const limit = Math.min(HEADS_PAGE, request.limit - leases.length);
-      const window = { session, now: naiveUtc(wallUs), nowUs: wallUs, limit };
+      const room = request.limit - leases.length;
+      const window = {
+        session,
+        now: naiveUtc(wallUs),
+        nowUs: wallUs,
+        limit: Math.min(HEADS_PAGE, room),
+      };
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })
         : sql.heads.all(window);
       const free = heads.filter((head) => !this.#setAside(sql, head, request, nowUs));
-      leases.push(...this.#lease(sql, free, request.leaseMs, nowUs));
+      const chosen = firstByRank(free, inHand, room);
+      leases.push(...this.#lease(sql, chosen, request.leaseMs, nowUs));
+      inHand = inHand.slice(chosen.kept.length);
       if (heads.length === 0) break;
-      if (clock.monotonicMs() - started > BUDGET_MS) return { leases, more: true };
+      if (clock.monotonicMs() - started > BUDGET_MS) {
+        more = true;
+        break;
+      }
     }
+    answers.putBack(sql, inHand);
     return { leases, more };
   }
 
@@ -93,14 +111,17 @@ export class Claims {
     return sql.expireLane.run(head.lane).changes === 1;
   }
 
-  #lease(sql: Statements, heads: readonly Head[], leaseMs: number, nowUs: number): Lease[] {
-    if (heads.length === 0) return [];
+  #lease(sql: Statements, { free, kept }: Chosen, leaseMs: number, nowUs: number): Lease[] {
+    if (free.length + kept.length === 0) return [];
     this.#claims += 1;
     const stem = `${this.#tokenPrefix}.${this.#claims}.`;
-    const untilUs = this.#options.clock.wallUs() + leaseMs * 1000;
-    const lanes = JSON.stringify(heads.map(({ lane }) => lane));
-    sql.lease.run(nowUs, stem, this.#options.owner, untilUs, lanes);
-    return heads.map((head) => ({
+    const { clock, owner } = this.#options;
+    const untilUs = clock.wallUs() + leaseMs * 1000;
+    if (free.length > 0) {
+      const lanes = JSON.stringify(free.map(({ lane }) => lane));
+      sql.lease.run(nowUs, stem, owner, untilUs, lanes);
+    }
+    const fromFree = free.map((head) => ({
       questionId: head.id,
       conversationId: head.conversation,
       lane: head.lane,
@@ -110,5 +131,42 @@ export class Claims {
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
     }));
+    const fromKept = kept.map(({ completed, id, rankUs, seenAtUs, message, metadata }) => {
+      const { lane, conversationId } = completed;
+      const token = `${stem}${lane}`;
+      sql.keepLane.run(id, rankUs, nowUs, token, owner, untilUs, lane);
+      const question = parseTaken(message, metadata);
+      return {
+        questionId: id,
+        conversationId,
+        lane,
+        token,
+        attempt: 1,
+        question,
+        seenAtUs,
+        claimedAtUs: nowUs,
+      };
+    });
+    return [...fromFree, ...fromKept];
   }
+}
+
+/** What is leased now: lanes that were free, and lanes kept from one question to the next. */
+interface Chosen {
+  readonly free: readonly Head[];
+  readonly kept: readonly LaneInHand[];
+}
+
+/** Both lists are in order of rank; the lower rank goes first, whichever list it is in. */
+function firstByRank(free: readonly Head[], inHand: readonly LaneInHand[], room: number): Chosen {
+  let fromFree = 0;
+  let fromHand = 0;
+  while (fromFree + fromHand < room) {
+    const head = free[fromFree];
+    const hand = inHand[fromHand];
+    if (head === undefined && hand === undefined) break;
+    if (hand === undefined || (head !== undefined && head.rankUs <= hand.rankUs)) fromFree += 1;
+    else fromHand += 1;
+  }
+  return { free: free.slice(0, fromFree), kept: inHand.slice(0, fromHand) };
 }

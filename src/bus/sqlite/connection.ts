@@ -94,6 +94,7 @@ function prepare(db: Database.Database): void {
   // 16 MiB: a page written by many transactions is then copied into the bus once.
   db.pragma('wal_autocheckpoint = 4000');
   db.pragma('journal_size_limit = 67108864');
+  db.pragma('cache_size = -32768');
   migrate(db);
   db.pragma('busy_timeout = 0');
 }

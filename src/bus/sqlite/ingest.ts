@@ -3,7 +3,7 @@
  * transaction of a claim. A row of any shape is taken or passed over; none stops the others.
  */
 import { priorityOf } from '../question.js';
-import type { NewRow } from './rows.js';
+import type { NewRow, WorkRow } from './rows.js';
 import type { Statements } from './statements.js';
 
 const PAGE_ROWS = 1000;
@@ -93,10 +93,10 @@ export class Ingest {
     let cursor = after;
     let rows = 0;
     let late = false;
-    for (const row of sql.page.iterate({ session: this.#session, after, limit: PAGE_ROWS })) {
+    for (const row of sql.page.iterate(this.#session, after, PAGE_ROWS)) {
       const entry = sort(row);
       if (entry) entries.push(entry);
-      cursor = row.id;
+      cursor = row[0];
       rows += 1;
       late = isLate();
       if (late) break;
@@ -117,6 +117,14 @@ export class Ingest {
       if (chain) chain.push(entry);
       else chains.set(conversation, [entry]);
     }
+    const work: WorkRow[] = [];
+    for (const chain of chains.values()) {
+      for (const [index, { id, priority }] of chain.entries()) {
+        work.push([id, chain[index + 1]?.id ?? null, Number(priority), nowUs]);
+      }
+    }
+    // In the order of the table, so that each of its pages is written to once.
+    sql.addWork(work.sort(([one], [other]) => one - other));
     for (const [conversation, chain] of chains) this.#extendLane(sql, conversation, chain, nowUs);
   }
 
@@ -125,10 +133,6 @@ export class Ingest {
     const tail = chain.at(-1);
     if (!head || !tail) return;
     const session = this.#session;
-    for (const [index, { id, priority }] of chain.entries()) {
-      const nextId = chain[index + 1]?.id ?? null;
-      sql.addWork.run(id, nextId, Number(priority), nowUs);
-    }
     sql.linkTail.run(head.id, session, conversation);
     const rankUs = nowUs - Number(head.priority) * 1_000_000;
     sql.growLane.run(session, conversation, head.id, tail.id, chain.length, rankUs);
@@ -149,8 +153,9 @@ interface Page {
 }
 
 function sort(row: NewRow): Entry | undefined {
+  const [id, conversation, ours, oversized, message, metadata] = row;
   // Without a conversation nobody can be answered, and no lane can hold it.
-  if (!row.ours || typeof row.conversation_id !== 'string') return undefined;
-  const priority = row.oversized === 1 ? 0 : priorityOf(row.message, row.metadata);
-  return { id: row.id, conversation: row.conversation_id, priority };
+  if (!ours || typeof conversation !== 'string') return undefined;
+  const priority = oversized === 1 ? 0 : priorityOf(message, metadata);
+  return { id, conversation, priority };
 }

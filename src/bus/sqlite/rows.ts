@@ -6,16 +6,37 @@ export interface HeadsParams {
   limit: number;
 }
 
-export interface NewRow {
-  readonly id: number;
-  readonly conversation_id: unknown;
-  readonly message: unknown;
-  readonly metadata: unknown;
+export type NewRow = readonly [
+  id: number,
+  conversation: unknown,
   /** Addressed to our side and unread. */
-  readonly ours: 0 | 1 | null;
-  /** Too large to be read; `message` and `metadata` are null then. */
-  readonly oversized: 0 | 1;
-}
+  ours: 0 | 1 | null,
+  /** Too large to be read; message and metadata are null then. */
+  oversized: 0 | 1,
+  message: unknown,
+  metadata: unknown,
+];
+
+export type WorkRow = readonly [
+  id: number,
+  nextId: number | null,
+  priority: number,
+  seenAtUs: number,
+];
+
+export type LaneRow = readonly [
+  lane: number,
+  token: string | null,
+  head: number,
+  /** The question behind the head; null, with all that follows, when there is none. */
+  next: number | null,
+  priority: number,
+  seenAtUs: number,
+  /** The next question may be leased without another look. */
+  plain: 0 | 1 | null,
+  message: unknown,
+  metadata: unknown,
+];
 
 export interface Head {
   readonly lane: number;
@@ -23,6 +44,7 @@ export interface Head {
   readonly id: number;
   readonly unfinished: number;
   readonly attempts: number;
+  readonly rankUs: number;
   readonly seenAtUs: number;
   /** The question and its conversation still exist. */
   readonly whole: 0 | 1;
@@ -40,11 +62,13 @@ export interface Named<P, R> {
   run(values: P): Ran;
 }
 
-export interface Addressee {
-  readonly conversation: unknown;
-  readonly from: unknown;
-  readonly to: unknown;
-}
+export type Addressee = readonly [
+  id: number,
+  conversation: unknown,
+  from: unknown,
+  to: unknown,
+  conversationExists: 0 | 1,
+];
 
 export type AnswerRow = readonly [
   conversation: unknown,
@@ -79,6 +103,7 @@ export type DoneRow = readonly [
 export interface Positional<P extends unknown[], R> {
   get(...values: P): R | undefined;
   all(...values: P): R[];
+  iterate(...values: P): IterableIterator<R>;
   run(...values: P): Ran;
 }
 

@@ -1,9 +1,6 @@
 /** Terminal writes and hand-backs, each inside a transaction of the writer and fenced by its lease. */
-
-import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
-import type { Answer, Kept, Lease } from '../bus.js';
-import { naiveUtc } from '../stamp.js';
-import type { AnswerRow, AuditRow, DoneRow, Head } from './rows.js';
+import type { Kept, Lease } from '../bus.js';
+import type { DoneRow, Head } from './rows.js';
 import type { Statements } from './statements.js';
 
 export class Settlements {
@@ -12,7 +9,6 @@ export class Settlements {
   readonly #counted = new Map<string, number>();
   #left: number[] = [];
   #read: number[] = [];
-  #answers: Answered[] = [];
   #unanswered: DoneRow[] = [];
 
   constructor(session: string) {
@@ -25,34 +21,10 @@ export class Settlements {
     return 'lost';
   }
 
-  /**
-   * The answer row, the audit row, the read mark and the terminal row of one question. The lane
-   * moves on first, by the token of the lease: if it does not, nothing else happens.
-   */
-  complete(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Kept | 'orphaned' {
-    const id = lease.questionId;
-    if (!this.#leaveLane(sql, lease.lane, id, lease.token, nowUs)) {
-      this.count('stale');
-      return 'lost';
-    }
-    const addressee = sql.addressee.get(id);
-    if (addressee === undefined) {
-      const { conversationId: conversation, seenAtUs, attempt, claimedAtUs } = lease;
-      this.#finish({ id, conversation, seenAtUs }, 'orphaned', attempt, claimedAtUs, nowUs);
-      return 'orphaned';
-    }
-    const { conversation, from, to } = addressee;
-    const message = answerMessage(id, lease.question, answer);
-    const now = naiveUtc(nowUs);
-    this.#read.push(id);
-    this.#answers.push({
-      lease,
-      answer,
-      nowUs,
-      row: [conversation, from, to, message, answerMetadata(id), now],
-    });
-    this.count(outcomeOf(answer));
-    return 'kept';
+  /** An answer came, but its question or conversation has been deleted meanwhile. */
+  orphaned(lease: Lease, nowUs: number): void {
+    const { questionId: id, conversationId: conversation, seenAtUs, attempt, claimedAtUs } = lease;
+    this.#finish({ id, conversation, seenAtUs }, 'orphaned', attempt, claimedAtUs, nowUs);
   }
 
   /** A question that vanished, with its conversation or alone, before it was leased. */
@@ -97,8 +69,13 @@ export class Settlements {
     const left =
       sql.advance.run(nowUs, id, lane, token).changes === 1 ||
       sql.endLane.run(lane, id, token).changes === 1;
-    if (left) this.#left.push(id);
+    if (left) this.left(id);
     return left;
+  }
+
+  /** The lane of this question has moved on. */
+  left(id: number): void {
+    this.#left.push(id);
   }
 
   /** Notes the end of a row that got no answer. */
@@ -134,10 +111,7 @@ export class Settlements {
   /** The rest of what this transaction settled: all of it or, with the transaction, none. */
   beforeCommit(sql: Statements): void {
     if (this.#left.length > 0) sql.dropWork.run(JSON.stringify(this.#left));
-    if (this.#read.length > 0) sql.markRead.run(JSON.stringify(this.#read));
-    const ids = sql.insertAnswers(this.#answers.map(({ row }) => row));
-    sql.insertAudits(this.#answers.map((answered) => this.#auditOf(answered)));
-    sql.insertDone(this.#answers.map((answered, at) => this.#doneOf(answered, ids[at] ?? null)));
+    if (this.#read.length > 0) sql.markRead.all(JSON.stringify(this.#read));
     sql.insertDone(this.#unanswered);
     for (const [name, by] of this.#counted) sql.count.run({ session: this.#session, name, by });
   }
@@ -147,36 +121,6 @@ export class Settlements {
     this.#counted.clear();
     this.#left = [];
     this.#read = [];
-    this.#answers = [];
     this.#unanswered = [];
   }
-
-  #auditOf({ lease, row }: Answered): AuditRow {
-    const [, , , message, , now] = row;
-    const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${message.length}}`;
-    return [lease.conversationId, this.#session, 'send_message', details, now];
-  }
-
-  #doneOf({ lease, answer, nowUs }: Answered, answerId: number | null): DoneRow {
-    return [
-      lease.questionId,
-      this.#session,
-      lease.conversationId,
-      outcomeOf(answer),
-      answerId,
-      lease.attempt,
-      answer.error?.code ?? null,
-      lease.seenAtUs,
-      lease.claimedAtUs,
-      Math.max(nowUs, lease.claimedAtUs),
-    ];
-  }
-}
-
-/** An answer that its transaction will write. */
-interface Answered {
-  readonly lease: Lease;
-  readonly answer: Answer;
-  readonly nowUs: number;
-  readonly row: AnswerRow;
 }

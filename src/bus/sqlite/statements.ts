@@ -16,21 +16,32 @@ import type {
   HeadsParams,
   Ignorable,
   LaneCount,
+  LaneRow,
   LeaseRow,
   Named,
   NewRow,
   Positional,
+  WorkRow,
 } from './rows.js';
 
 /** True while the conversation's time has not run out; an unreadable time never runs out. */
 const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
 
 /** A row for our side that nobody has read yet. */
-const OURS = `to_session = :session AND coalesce(read, 0) = 0`;
+const isFor = (side: string) => `to_session = ${side} AND coalesce(read, 0) = 0`;
+const OURS = isFor(':session');
+
+/**
+ * The next question of a lane is read along with its lane when it is no longer than this, in bytes:
+ * hundreds are read at once, and the other programs write at most 50,000 characters.
+ */
+const MAX_PLAIN_BYTES = 65_536;
+
+const sizeOf = (table: string) =>
+  `coalesce(octet_length(${table}.message), 0) + coalesce(octet_length(${table}.metadata), 0)`;
 
 /** A row too large to be read, with its metadata; its text stays where it is. */
-const oversized = (table: string) =>
-  `coalesce(octet_length(${table}.message), 0) + coalesce(octet_length(${table}.metadata), 0) > ${MAX_QUESTION_BYTES}`;
+const oversized = (table: string) => `${sizeOf(table)} > ${MAX_QUESTION_BYTES}`;
 
 /** Only the conversations of a JSON list, or all of them. */
 const AMONG = (column: string) =>
@@ -40,6 +51,9 @@ export function prepareStatements(db: Database) {
   const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
   const hot = <P extends unknown[], R = never>(sql: string) =>
     db.prepare(sql) as unknown as Positional<P, R>;
+  /** Rows as tuples: an object for each costs more than reading it. */
+  const tuples = <P extends unknown[], R extends readonly unknown[]>(sql: string) =>
+    db.prepare(sql).raw() as unknown as Positional<P, R>;
   return {
     // Finding new rows: ids are given out under the write lock, so commit order is id order.
     storedCursor: one<{ session: string }, { last_id: number }>(
@@ -59,15 +73,15 @@ export function prepareStatements(db: Database) {
       `SELECT count(*) AS rows, min(id), julianday(timestamp) AS day FROM messages
        WHERE id > :after AND ${OURS}`,
     ),
-    page: one<{ session: string; after: number; limit: number }, NewRow>(
-      `SELECT id, conversation_id, ${OURS} AS ours, ${oversized('messages')} AS oversized,
-              CASE WHEN ${OURS} AND NOT ${oversized('messages')} THEN message END AS message,
-              CASE WHEN ${OURS} AND NOT ${oversized('messages')} THEN metadata END AS metadata
-       FROM messages WHERE id > :after ORDER BY id LIMIT :limit`,
+    page: tuples<[session: string, after: number, limit: number], NewRow>(
+      `SELECT id, conversation_id, ours, oversized,
+              CASE WHEN ours AND NOT oversized THEN message END,
+              CASE WHEN ours AND NOT oversized THEN metadata END
+       FROM (SELECT id, conversation_id, message, metadata, ${isFor('?')} AS ours,
+                    ${oversized('messages')} AS oversized
+             FROM messages WHERE id > ? ORDER BY id LIMIT ?)`,
     ),
-    addWork: hot<[id: number, nextId: number | null, priority: number, nowUs: number]>(
-      `INSERT INTO warmline_work VALUES (?, ?, ?, ?)`,
-    ),
+    addWork: bulkInsert<WorkRow>(db, 'INSERT INTO warmline_work VALUES', '(?, ?, ?, ?)'),
     linkTail: hot<[id: number, session: string, conversation: string]>(
       `UPDATE warmline_work SET next_id = ?
        WHERE question_id = (SELECT tail_id FROM warmline_lanes
@@ -152,10 +166,39 @@ export function prepareStatements(db: Database) {
       `DELETE FROM warmline_lanes
        WHERE lane_id = ? AND head_id = ? AND lease_token IS ? AND unfinished = 1`,
     ),
-    /** Whom an answer goes to; nothing when the question or its conversation is gone. */
-    addressee: hot<[id: number], Addressee>(
-      `SELECT m.conversation_id AS conversation, m.to_session AS "from", m.from_session AS "to"
-       FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = ?`,
+    /**
+     * Lanes as their leases are settled: what fences a settlement, and what comes next. "Plain" is a
+     * next question that may be leased without another look: whole, of readable size, not expired.
+     */
+    lanes: tuples<[now: string, lanes: string], LaneRow>(
+      `SELECT l.lane_id, l.lease_token, l.head_id, n.question_id, n.priority, n.seen_at_us,
+              m.id IS NOT NULL AND c.id IS NOT NULL AND ${sizeOf('m')} <= ${MAX_PLAIN_BYTES}
+                AND coalesce(julianday(c.expires_at) > julianday(?), 1),
+              CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.message END,
+              CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.metadata END
+       FROM json_each(?) AS wanted
+       CROSS JOIN warmline_lanes l ON l.lane_id = wanted.value
+       LEFT JOIN warmline_work h ON h.question_id = l.head_id
+       LEFT JOIN warmline_work n ON n.question_id = h.next_id
+       LEFT JOIN messages m ON m.id = n.question_id
+       LEFT JOIN conversations c ON c.id = l.conversation_id`,
+    ),
+    /** Moves a leased lane to its next question and leases that, in one. */
+    keepLane: hot<
+      [
+        head: number,
+        rankUs: number,
+        nowUs: number,
+        token: string,
+        owner: string,
+        untilUs: number,
+        lane: number,
+      ]
+    >(
+      `UPDATE warmline_lanes
+       SET head_id = ?, unfinished = unfinished - 1, rank_us = ?, attempts = 1, last_error = NULL,
+           claimed_at_us = ?, lease_token = ?, lease_owner = ?, lease_until_us = ?
+       WHERE lane_id = ?`,
     ),
     insertAnswers: bulkInsert<AnswerRow>(
       db,
@@ -177,8 +220,11 @@ export function prepareStatements(db: Database) {
     dropWork: hot<[ids: string]>(
       `DELETE FROM warmline_work WHERE question_id IN (SELECT value FROM json_each(?))`,
     ),
-    markRead: hot<[ids: string]>(
-      `UPDATE messages SET read = 1 WHERE id IN (SELECT value FROM json_each(?))`,
+    /** Tells whom the answers go to; not of a question that is gone, or whose conversation is. */
+    markRead: tuples<[ids: string], Addressee>(
+      `UPDATE messages SET read = 1 WHERE id IN (SELECT value FROM json_each(?))
+       RETURNING id, conversation_id, to_session, from_session,
+                 EXISTS (SELECT 1 FROM conversations c WHERE c.id = conversation_id)`,
     ),
 
     // Rows that are no questions.
@@ -308,7 +354,7 @@ export function prepareStatements(db: Database) {
 function heads(filter: string): string {
   return `
     SELECT l.lane_id AS lane, l.conversation_id AS conversation, l.head_id AS id, l.unfinished,
-           l.attempts, w.seen_at_us AS seenAtUs,
+           l.attempts, l.rank_us AS rankUs, w.seen_at_us AS seenAtUs,
            m.id IS NOT NULL AND c.id IS NOT NULL AS whole, ${oversized('m')} AS oversized,
            CASE WHEN NOT ${oversized('m')} THEN m.message END AS message,
            CASE WHEN NOT ${oversized('m')} THEN m.metadata END AS metadata,

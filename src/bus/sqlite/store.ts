@@ -21,6 +21,7 @@ import { BusError, DEFAULT_LIFETIME_MS } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
 import { monotoneStamps, naiveUtc } from '../stamp.js';
+import { Answers } from './answers.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
@@ -62,6 +63,7 @@ export class SqliteBus implements Bus {
   readonly #ingest: Ingest;
   readonly #claims: Claims;
   readonly #settlements: Settlements;
+  readonly #answers: Answers;
   readonly #bus: BusFile;
   readonly #mine: OwnLeases;
   #wake: Wake | undefined;
@@ -79,12 +81,14 @@ export class SqliteBus implements Bus {
     this.#bus = new BusFile(options.file, options, () => this.#reopened());
     this.#ingest = new Ingest(this.session);
     this.#settlements = new Settlements(this.session);
+    this.#answers = new Answers(this.session, this.#settlements);
     this.#claims = new Claims({
       session: this.session,
       owner: formatOwner(this.#owner),
       clock: this.#clock,
       ingest: this.#ingest,
       settlements: this.#settlements,
+      answers: this.#answers,
       observer: this.#observer,
     });
     this.#writer = this.#createWriter();
@@ -96,9 +100,10 @@ export class SqliteBus implements Bus {
       request.limit > 0 &&
       (this.#writer.settling || this.#read((sql) => this.#mayClaim(sql, request)))
     ) {
-      const { leases, more } = await this.#writer.submit('claim', () =>
-        this.#claims.run(this.#bus.sql, request, this.#stamp()),
-      );
+      const { leases, more } = await this.#writer.submit('claim', () => {
+        this.#answers.settle(this.#bus.sql);
+        return this.#claims.run(this.#bus.sql, request, this.#stamp());
+      });
       for (const lease of leases) this.#mine.extend(lease.token, request.leaseMs);
       if (leases.length > 0 || !more) return leases;
     }
@@ -114,10 +119,12 @@ export class SqliteBus implements Bus {
     });
   }
 
-  complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
-    return this.#letGo(lease, (sql) =>
-      this.#settlements.complete(sql, lease, answer, this.#stamp()),
+  async complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
+    this.#mine.forget(lease.token);
+    const completion = await this.#writer.submit('settle', () =>
+      this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
     );
+    return completion.result;
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {
@@ -256,13 +263,18 @@ export class SqliteBus implements Bus {
       clock: this.#clock,
       db: () => this.#bus.db,
       ensureCurrent: () => this.#bus.ensureCurrent(),
-      beforeCommit: () => this.#settlements.beforeCommit(this.#bus.sql),
+      beforeCommit: () => {
+        this.#settleAnswers(this.#bus.sql);
+        this.#settlements.beforeCommit(this.#bus.sql);
+      },
       afterCommit: () => {
+        this.#answers.forget();
         this.#settlements.forget();
         this.#ingest.committed();
         this.#claims.committed();
       },
       afterRollback: () => {
+        this.#answers.forget();
         this.#settlements.forget();
         this.#ingest.rolledBack();
         this.#claims.rolledBack();
@@ -273,8 +285,17 @@ export class SqliteBus implements Bus {
     });
   }
 
+  /** Runs after everything submitted before it has had its effect. */
   #settle<T>(run: (sql: Statements) => T): Promise<T> {
-    return this.#writer.submit('settle', () => run(this.#bus.sql));
+    return this.#writer.submit('settle', () => {
+      this.#settleAnswers(this.#bus.sql);
+      return run(this.#bus.sql);
+    });
+  }
+
+  #settleAnswers(sql: Statements): void {
+    this.#answers.settle(sql);
+    this.#answers.putBack(sql);
   }
 
   /** Whatever comes of it, the caller is done with this lease. */
