@@ -91,21 +91,44 @@ export function parseTaken(message: unknown, metadata: unknown): ParsedQuestion 
     : parsed;
 }
 
+/** What a question is without any of the fields that it may carry. */
+const PLAIN = {
+  kind: 'question',
+  queryId: undefined,
+  contextFile: undefined,
+  session: undefined,
+  model: undefined,
+  priority: 0,
+  timeoutMs: undefined,
+} as const;
+
 function fromText(message: string): ParsedQuestion {
   if (message.trim() === '') return invalid(undefined, 'the question is blank');
-  return {
-    kind: 'question',
-    queryId: undefined,
-    question: message,
-    contextFile: undefined,
-    session: undefined,
-    model: undefined,
-    priority: 0,
-    timeoutMs: undefined,
-  };
+  return { ...PLAIN, question: message };
+}
+
+/**
+ * The schema by hand for a query that has none of the rare fields: parsing it costs less than the
+ * schema does, and a backlog holds hundreds of thousands. Undefined leaves it to the schema.
+ */
+function fromPlainQuery(body: Record<string, unknown>): ParsedQuestion | undefined {
+  const { query_id: queryId, question, context_file: contextFile } = body;
+  const isPlain =
+    typeof question === 'string' &&
+    /\S/.test(question) &&
+    (queryId === undefined || (typeof queryId === 'string' && queryId.length <= MAX_QUERY_ID)) &&
+    contextFile === undefined &&
+    body.session === undefined &&
+    body.model === undefined &&
+    body.priority === undefined &&
+    body.timeout_ms === undefined &&
+    body.depends_on === undefined;
+  return isPlain ? { ...PLAIN, queryId, question } : undefined;
 }
 
 function fromQuery(body: Record<string, unknown>): ParsedQuestion {
+  const plain = fromPlainQuery(body);
+  if (plain) return plain;
   const parsed = QueryBody.safeParse(body);
   if (!parsed.success) {
     const queryId =

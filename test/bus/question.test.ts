@@ -177,3 +177,25 @@ function stringify(value: unknown): string {
     return '{"type":"query"}';
   }
 }
+
+test('a query without rare fields is judged as the whole schema judges it', () => {
+  const field = fc.oneof(
+    fc.string(),
+    fc.constantFrom('', ' ', '\u00a0\ufeff', 'x'.repeat(257)),
+    fc.anything(),
+  );
+  const body = fc.record(
+    { query_id: field, question: field, context_file: field },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(body, (fields) => {
+      const query = { type: 'query', ...(JSON.parse(JSON.stringify(fields)) as object) };
+      const plain = parseQuestion(JSON.stringify(query), null);
+      // A rare field that is null counts as absent, but takes the way through the schema.
+      const whole = parseQuestion(JSON.stringify({ ...query, model: null }), null);
+      expect(plain).toEqual(whole);
+    }),
+    { numRuns: 1000 },
+  );
+});

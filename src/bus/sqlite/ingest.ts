@@ -3,10 +3,10 @@
  * transaction of a claim. A row of any shape is taken or passed over; none stops the others.
  */
 import { priorityOf } from '../question.js';
-import type { NewRow, WorkRow } from './rows.js';
+import { LARGE, type NewRow, OVERSIZED, type WorkRow } from './rows.js';
 import type { Statements } from './statements.js';
 
-const PAGE_ROWS = 1000;
+const PAGE_ROWS = 128;
 /** Rows that are not ours move the stored watermark only now and then, to keep an idle bus unwritten. */
 const SAVE_EVERY_ROWS = 1000;
 
@@ -48,22 +48,14 @@ export class Ingest {
   }
 
   /**
-   * @param isLate asked after each row, for a row may be of any size
+   * @param isLate asked after each page, and after each row that is large
    * @returns whether there is more than fitted in the time
    */
   run(sql: Statements, nowUs: number, isLate: () => boolean): boolean {
     const stored = this.#stored(sql);
-    let cursor = Math.max(this.#seen, stored);
-    let taken = 0;
-    let more = true;
-    while (more && !isLate()) {
-      const page = this.#read(sql, cursor, isLate);
-      this.#store(sql, page.entries, nowUs);
-      taken += page.entries.length;
-      cursor = page.cursor;
-      more = page.more;
-    }
-    if (taken > 0 || cursor - Math.max(this.#saved, stored) >= SAVE_EVERY_ROWS) {
+    const { entries, cursor, more } = this.#read(sql, Math.max(this.#seen, stored), isLate);
+    this.#store(sql, entries, nowUs);
+    if (entries.length > 0 || cursor - Math.max(this.#saved, stored) >= SAVE_EVERY_ROWS) {
       sql.saveCursor.run({ session: this.#session, lastId: cursor });
       this.#pendingSaved = cursor;
     }
@@ -88,20 +80,21 @@ export class Ingest {
     return sql.storedCursor.get({ session: this.#session })?.last_id ?? 0;
   }
 
-  #read(sql: Statements, after: number, isLate: () => boolean): Page {
+  /** Reads page after page until there is no more or no time left. */
+  #read(sql: Statements, after: number, isLate: () => boolean): Taken {
     const entries: Entry[] = [];
     let cursor = after;
-    let rows = 0;
-    let late = false;
-    for (const row of sql.page.iterate(this.#session, after, PAGE_ROWS)) {
-      const entry = sort(row);
-      if (entry) entries.push(entry);
-      cursor = row[0];
-      rows += 1;
-      late = isLate();
-      if (late) break;
+    for (;;) {
+      const rows = sql.page.all(this.#session, cursor, PAGE_ROWS);
+      for (const row of rows) {
+        const entry = sort(row[3] === LARGE ? wholeRow(sql, row) : row);
+        if (entry) entries.push(entry);
+        cursor = row[0];
+        if (row[3] === LARGE && isLate()) return { entries, cursor, more: true };
+      }
+      if (rows.length < PAGE_ROWS) return { entries, cursor, more: false };
+      if (isLate()) return { entries, cursor, more: true };
     }
-    return { entries, cursor, more: late || rows === PAGE_ROWS };
   }
 
   #store(sql: Statements, entries: readonly Entry[], nowUs: number): void {
@@ -145,17 +138,24 @@ interface Entry {
   readonly priority: number | 'ignored';
 }
 
-interface Page {
+interface Taken {
   readonly entries: readonly Entry[];
   /** Everything up to here has been looked at. */
   readonly cursor: number;
   readonly more: boolean;
 }
 
+/** A row whose text was left out of its page because many of the kind would not fit in memory. */
+function wholeRow(sql: Statements, row: NewRow): NewRow {
+  const [id, conversation, ours, size] = row;
+  const [message, metadata] = (ours && sql.textOf.get(id)) || [null, null];
+  return [id, conversation, ours, size, message, metadata];
+}
+
 function sort(row: NewRow): Entry | undefined {
-  const [id, conversation, ours, oversized, message, metadata] = row;
+  const [id, conversation, ours, size, message, metadata] = row;
   // Without a conversation nobody can be answered, and no lane can hold it.
   if (!ours || typeof conversation !== 'string') return undefined;
-  const priority = oversized === 1 ? 0 : priorityOf(message, metadata);
+  const priority = size === OVERSIZED ? 0 : priorityOf(message, metadata);
   return { id, conversation, priority };
 }

@@ -11,11 +11,15 @@ export type NewRow = readonly [
   conversation: unknown,
   /** Addressed to our side and unread. */
   ours: 0 | 1 | null,
-  /** Too large to be read; message and metadata are null then. */
-  oversized: 0 | 1,
+  /** Null where it is not ours, `LARGE`, or `OVERSIZED` and so never read. */
+  size: 0 | typeof LARGE | typeof OVERSIZED,
   message: unknown,
   metadata: unknown,
 ];
+
+/** Read by itself, not with its neighbours. */
+export const LARGE = 1;
+export const OVERSIZED = 2;
 
 export type WorkRow = readonly [
   id: number,

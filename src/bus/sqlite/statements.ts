@@ -32,8 +32,8 @@ const isFor = (side: string) => `to_session = ${side} AND coalesce(read, 0) = 0`
 const OURS = isFor(':session');
 
 /**
- * The next question of a lane is read along with its lane when it is no longer than this, in bytes:
- * hundreds are read at once, and the other programs write at most 50,000 characters.
+ * Rows are read many at once when they are no longer than this, in bytes; the other programs write
+ * at most 50,000 characters.
  */
 const MAX_PLAIN_BYTES = 65_536;
 
@@ -74,12 +74,15 @@ export function prepareStatements(db: Database) {
        WHERE id > :after AND ${OURS}`,
     ),
     page: tuples<[session: string, after: number, limit: number], NewRow>(
-      `SELECT id, conversation_id, ours, oversized,
-              CASE WHEN ours AND NOT oversized THEN message END,
-              CASE WHEN ours AND NOT oversized THEN metadata END
+      `SELECT id, conversation_id, ours, (bytes > ${MAX_PLAIN_BYTES}) + (bytes > ${MAX_QUESTION_BYTES}),
+              CASE WHEN ours AND bytes <= ${MAX_PLAIN_BYTES} THEN message END,
+              CASE WHEN ours AND bytes <= ${MAX_PLAIN_BYTES} THEN metadata END
        FROM (SELECT id, conversation_id, message, metadata, ${isFor('?')} AS ours,
-                    ${oversized('messages')} AS oversized
+                    ${sizeOf('messages')} AS bytes
              FROM messages WHERE id > ? ORDER BY id LIMIT ?)`,
+    ),
+    textOf: tuples<[id: number], readonly [message: unknown, metadata: unknown]>(
+      `SELECT message, metadata FROM messages WHERE id = ?`,
     ),
     addWork: bulkInsert<WorkRow>(db, 'INSERT INTO warmline_work VALUES', '(?, ?, ?, ?)'),
     linkTail: hot<[id: number, session: string, conversation: string]>(
