@@ -1,7 +1,6 @@
 /** Where the model programs are that `npm run test:agents` fetched, or why they are not there. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import packages from './packages.json' with { type: 'json' };
 
 export type AgentName = keyof typeof packages;
@@ -35,7 +34,7 @@ export function findClaude(): { readonly sdk: string; readonly path: string } | 
   const agent = findAgent('claude');
   if (agent === undefined) return undefined;
   const own = join(agent.modules, `@anthropic-ai/claude-agent-sdk-${platform}`, 'claude');
-  return { sdk: pathToFileURL(join(agent.dir, 'sdk.mjs')).href, path: own };
+  return { sdk: join(agent.dir, 'sdk.mjs'), path: own };
 }
 
 /** A `claude` that ignores what keeps a question from reading files. */
