@@ -1,0 +1,130 @@
+/** Messages by the official client: https://docs.anthropic.com/en/api/messages */
+import Anthropic from '@anthropic-ai/sdk';
+import type {
+  MessageCreateParamsStreaming,
+  MessageParam,
+  RawMessageStreamEvent,
+} from '@anthropic-ai/sdk/resources/messages';
+import {
+  type Fetch,
+  type ModelApi,
+  type Piece,
+  type Prompt,
+  type Service,
+  stopWord,
+  tokens,
+} from '../api/index.js';
+import type { Usage } from '../engine.js';
+
+/** The longest a timer can run: the clocks of the session's owner run out long before. */
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+export interface AnthropicParts {
+  readonly fetch: Fetch;
+  readonly service: Service;
+  readonly cacheTtl: '5m' | '1h';
+  readonly maxOutputTokens: number;
+}
+
+export function connectAnthropic(parts: AnthropicParts): ModelApi {
+  const { fetch, service } = parts;
+  const client = new Anthropic({
+    fetch,
+    baseURL: service.url,
+    // Each is said, so that the client takes none from the environment or a login of its own.
+    apiKey: service.key ?? 'none',
+    authToken: null,
+    webhookKey: null,
+    ...(service.key === undefined ? { defaultHeaders: { Authorization: null } } : {}),
+    // Whether and when to ask again is decided by those who know the question.
+    maxRetries: 0,
+    timeout: NO_TIMEOUT_MS,
+    // Its logs and traces would hold what is asked and answered.
+    logLevel: 'off',
+    openTelemetry: false,
+  });
+  return {
+    async greet(signal) {
+      await client.models.retrieve(service.model, {}, { signal });
+    },
+    async *ask(prompt, signal) {
+      const stream = await client.messages.create(request(prompt, parts), { signal });
+      const reader = new Reader();
+      for await (const event of stream) yield* reader.read(event);
+    },
+    async listModels(signal) {
+      const { data } = await client.models.list({ limit: 100 }, { signal });
+      return data.map(({ id }) => String(id));
+    },
+  };
+}
+
+function request(prompt: Prompt, parts: AnthropicParts): MessageCreateParamsStreaming {
+  const cache_control = { type: 'ephemeral', ttl: parts.cacheTtl } as const;
+  return {
+    model: parts.service.model,
+    max_tokens: prompt.isRehearsal === true ? 1 : parts.maxOutputTokens,
+    system: [{ type: 'text', text: prompt.system, cache_control }],
+    messages: prompt.messages.map(({ role, content }, at): MessageParam => {
+      // A conversation that has begun goes on, so its beginning is cached too. Of a first question
+      // nobody knows that, and a cache that is written and never read costs more than none.
+      const isNext = prompt.messages.length > 1 && at === prompt.messages.length - 1;
+      const mark = isNext ? { cache_control } : {};
+      return { role, content: [{ type: 'text', text: content, ...mark }] };
+    }),
+    stream: true,
+  };
+}
+
+/** The events of one answer: https://docs.anthropic.com/en/api/messages-streaming */
+class Reader {
+  #usage: Usage = { input_tokens: 0, output_tokens: 0 };
+  #stopReason: string | undefined;
+
+  *read(event: RawMessageStreamEvent): Generator<Piece> {
+    switch (event.type) {
+      case 'message_start':
+        this.#count(event.message?.usage);
+        return;
+      case 'content_block_start':
+        if (event.content_block?.type === 'text') yield* textOf(event.content_block.text);
+        return;
+      case 'content_block_delta':
+        if (event.delta?.type === 'text_delta') yield* textOf(event.delta.text);
+        return;
+      case 'message_delta':
+        this.#count(event.usage);
+        this.#stopReason = event.delta?.stop_reason ?? undefined;
+        return;
+      case 'message_stop':
+        if (this.#stopReason === undefined) return;
+        yield { type: 'usage', usage: this.#usage };
+        yield { type: 'stop', reason: stopWord(String(this.#stopReason)) };
+        return;
+      default:
+        // A kind of event this version does not know.
+        return;
+    }
+  }
+
+  /** Counts are totals so far; those that are missing stay as they were. */
+  #count(counts: object | null | undefined): void {
+    const known: Record<string, number> = { ...this.#usage };
+    for (const name of COUNTS) {
+      const count = (counts as Record<string, unknown> | null | undefined)?.[name];
+      if (typeof count === 'number') known[name] = tokens(count);
+    }
+    this.#usage = { input_tokens: 0, output_tokens: 0, ...known };
+  }
+}
+
+const COUNTS = [
+  'input_tokens',
+  'output_tokens',
+  'cache_creation_input_tokens',
+  'cache_read_input_tokens',
+];
+
+function* textOf(text: unknown): Generator<Piece> {
+  if (typeof text === 'string' && text !== '') yield { type: 'text', text };
+}

@@ -1,0 +1,1 @@
+export { type AnthropicOptions, createAnthropicEngine } from './engine.js';

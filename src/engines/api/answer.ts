@@ -1,0 +1,71 @@
+/** Puts an answer together while it is streamed. */
+import { fault } from '../../errors.js';
+import type { Usage } from '../engine.js';
+import type { Piece } from './model-api.js';
+
+export interface Answer {
+  readonly text: string;
+  readonly stopReason: string;
+  readonly usage: Usage | undefined;
+}
+
+export class Draft {
+  readonly #emit: (text: string) => void;
+  readonly #parts: string[] = [];
+  /** First half of a character whose second half is in the next piece. */
+  #half = '';
+  #usage: Usage | undefined;
+  #stopReason: string | undefined;
+
+  constructor(emit: (text: string) => void) {
+    this.#emit = emit;
+  }
+
+  add(piece: Piece): void {
+    if (piece.type === 'usage') this.#usage = piece.usage;
+    else if (piece.type === 'stop') this.#stopReason = piece.reason;
+    else this.#write(piece.text);
+  }
+
+  /**
+   * @throws WarmlineError `engine_error` when it is cut off or empty, `bad_request` when the model
+   *   refuses to say anything
+   */
+  finish(): Answer {
+    const stopReason = this.#stopReason;
+    if (stopReason === undefined) {
+      throw fault('engine_error', 'the answer broke off before its end; ask again');
+    }
+    this.#send(this.#half.toWellFormed());
+    const text = this.#parts.join('');
+    if (text.trim() === '') throw empty(stopReason);
+    return { text, stopReason, usage: this.#usage };
+  }
+
+  #write(piece: string): void {
+    const text = this.#half + piece;
+    const end = text.charCodeAt(text.length - 1);
+    const isCut = end >= 0xd800 && end <= 0xdbff;
+    this.#half = isCut ? text.slice(-1) : '';
+    this.#send((isCut ? text.slice(0, -1) : text).toWellFormed());
+  }
+
+  #send(text: string): void {
+    if (text === '') return;
+    this.#parts.push(text);
+    this.#emit(text);
+  }
+}
+
+function empty(stopReason: string) {
+  if (stopReason === 'refusal') {
+    return fault('bad_request', 'the model refuses to answer this; ask in other words');
+  }
+  if (stopReason === 'max_tokens') {
+    return fault(
+      'engine_error',
+      'the model used up its output tokens before it said anything; allow it more',
+    );
+  }
+  return fault('engine_error', `the answer is empty (${stopReason}); ask again`);
+}

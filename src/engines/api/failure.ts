@@ -1,0 +1,243 @@
+/** From what went wrong to the error its asker reads, and what it says about the account: pure. */
+import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
+import type { Problem } from './problem.js';
+import { waitOf } from './resets.js';
+
+export interface Service {
+  /** The name of the engine, for the person who has to change its settings. */
+  readonly engine: string;
+  readonly model: string;
+  /** Its base URL without anything secret. */
+  readonly url: string;
+  readonly key: string | undefined;
+}
+
+/** What a failure tells about the account, for `EngineStatus`. */
+export type Tells =
+  | { readonly of: 'nothing' }
+  | { readonly of: 'auth' }
+  | { readonly of: 'limit'; readonly waitMs: number | undefined };
+
+export interface Failure {
+  readonly error: WarmlineError;
+  readonly tells: Tells;
+}
+
+const NOTHING: Tells = { of: 'nothing' };
+
+/** The server, or the account, has no such model: worth asking which it has. */
+export function isUnknownModel(problem: Problem): boolean {
+  return problem.how === 'refused' && kindOf(problem) === 'not_found';
+}
+
+/**
+ * @param nowMs wall-clock milliseconds
+ * @param models what the server has, where it was asked
+ */
+export function failureOf(
+  problem: Problem,
+  service: Service,
+  nowMs: number,
+  models: readonly string[] = [],
+): Failure {
+  if (problem.how === 'failed') return { error: failed(problem, service), tells: NOTHING };
+  const { headers } = problem;
+  const words = saying(problem.words, service.key);
+  const { engine, model, url } = service;
+  const simply = (code: ErrorCode, message: string) => ({
+    error: fault(code, message),
+    tells: NOTHING,
+  });
+  const kind = kindOf(problem);
+  switch (kind) {
+    case 'auth':
+      return {
+        error: fault(
+          'engine_auth',
+          `${url} refuses the key of ${engine}${status(problem)}; give it one that is valid`,
+        ),
+        tells: { of: 'auth' },
+      };
+    case 'forbidden':
+      return {
+        error: fault(
+          'engine_auth',
+          `${url} does not allow ${engine} to use ${model}${status(problem)}${words}; look at the rights of its key`,
+        ),
+        tells: { of: 'auth' },
+      };
+    case 'spent':
+      return {
+        error: fault(
+          'engine_limit',
+          `the account of ${engine} at ${url} is used up${words}; add credit or raise its limit`,
+        ),
+        tells: { of: 'limit', waitMs: undefined },
+      };
+    case 'limit': {
+      const waitMs = waitOf(headers, nowMs);
+      const until = waitMs === undefined ? 'later' : `in ${seconds(waitMs)}`;
+      return {
+        error: fault(
+          'engine_limit',
+          `${engine} has reached its limit at ${url}; it can be asked again ${until}`,
+          { retryAfterMs: waitMs },
+        ),
+        tells: { of: 'limit', waitMs },
+      };
+    }
+    case 'overload':
+      return {
+        error: fault(
+          'engine_unavailable',
+          `${url} cannot answer now${status(problem)}${words}; ask again later`,
+          { retryAfterMs: waitOf(headers, nowMs) },
+        ),
+        tells: NOTHING,
+      };
+    case 'too_large':
+      return simply(
+        'context_too_large',
+        `the question with its context is too large for ${model}${words}; ask with a smaller context or lower max_context_bytes of ${engine}`,
+      );
+    case 'not_found':
+      return simply(
+        'engine_unavailable',
+        `${url} has no model ${model}, or not this API${words}; ${choice(models, service)}`,
+      );
+    case 'redirect':
+      return simply(
+        'engine_unavailable',
+        `${url} redirects elsewhere${status(problem)}; set the base URL of ${engine} to where it leads`,
+      );
+    case 'bad_request':
+      return simply('bad_request', `${url} does not accept the request${status(problem)}${words}`);
+    case 'broken':
+      return simply('engine_error', `${url} failed in the middle of its answer${words}; ask again`);
+    default:
+      return kind satisfies never;
+  }
+}
+
+type Kind =
+  | 'auth'
+  | 'forbidden'
+  | 'spent'
+  | 'limit'
+  | 'overload'
+  | 'too_large'
+  | 'not_found'
+  | 'redirect'
+  | 'bad_request'
+  | 'broken';
+
+type Refusal = Extract<Problem, { how: 'refused' }>;
+
+/** What servers call a prompt that does not fit, in their kinds or in their words. */
+const TOO_LARGE =
+  /context[ _]?(?:length|window|size)|exceed_context|(?:prompt|input|request) (?:is )?too (?:long|large)|maximum context|too many (?:input )?tokens|request_too_large|model_max_prompt/i;
+/** An account that only a person can fill up again. */
+const SPENT = /insufficient_quota|billing|credit balance|insufficient (?:funds|balance|credits)/i;
+
+/** Error types of both APIs, for error events that come without a status. */
+const STATUS_OF: Readonly<Record<string, number>> = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  invalid_api_key: 401,
+  billing_error: 402,
+  permission_error: 403,
+  not_found_error: 404,
+  model_not_found: 404,
+  request_too_large: 413,
+  rate_limit_error: 429,
+  rate_limit_exceeded: 429,
+  overloaded_error: 529,
+};
+
+function kindOf(problem: Refusal): Kind {
+  const { kinds, words } = problem;
+  const status = problem.status ?? kinds.map((kind) => STATUS_OF[kind]).find((known) => known);
+  if (status === undefined) return 'broken';
+  const text = [...kinds, words.slice(0, MAX_READ)].join(' ');
+  if (status === 401) return 'auth';
+  if (status === 402) return 'spent';
+  if ((status === 429 || status === 400 || status === 403) && SPENT.test(text)) return 'spent';
+  if (status === 403) return 'forbidden';
+  if (status === 429) return 'limit';
+  if (status === 413) return 'too_large';
+  if (status < 500 && status !== 404 && TOO_LARGE.test(text)) return 'too_large';
+  if (status === 404 || kinds.includes('model_not_found')) return 'not_found';
+  if (status === 408 || status === 409 || status === 425 || status >= 500) return 'overload';
+  return status < 400 ? 'redirect' : 'bad_request';
+}
+
+/** It was never reached. Any other failure may be the question's: trying again is counted. */
+const NOT_REACHED =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|ETIMEDOUT|EACCES|EPERM|EMFILE|ENFILE)/;
+/** What Node and OpenSSL say of certificates and handshakes. */
+const NOT_TRUSTED = /CERT|^UNABLE_TO_|^ERR_TLS|^ERR_SSL|^EPROTO$|^HOSTNAME_MISMATCH$/;
+
+function failed(problem: Extract<Problem, { how: 'failed' }>, service: Service): WarmlineError {
+  const { engine, url } = service;
+  const { code } = problem;
+  const words = saying(problem.words, service.key);
+  if (NOT_REACHED.test(code) || /timed out/i.test(problem.words)) {
+    return fault(
+      'engine_unavailable',
+      `no connection to ${url} (${code || 'timed out'}); is the server running there? if not, start it or correct the base URL of ${engine}`,
+    );
+  }
+  if (NOT_TRUSTED.test(code)) {
+    return fault(
+      'engine_unavailable',
+      `the certificate or TLS of ${url} is not accepted (${code}); trust its certificate with NODE_EXTRA_CA_CERTS or correct the base URL of ${engine}`,
+    );
+  }
+  if (code.startsWith('HPE_')) {
+    return fault(
+      'engine_unavailable',
+      `${url} does not speak HTTP (${code}); correct the base URL of ${engine}`,
+    );
+  }
+  return fault('engine_error', `the answer of ${url} broke off${words}; ask again`);
+}
+
+/** Longest part of a server's words that is repeated. */
+const MAX_WORDS = 300;
+/** Longest part of a server's words that is looked at. */
+const MAX_READ = 4_000;
+
+/** Most models that are named. */
+const MAX_MODELS = 20;
+
+function choice(models: readonly string[], { engine, key }: Service): string {
+  if (models.length === 0) return `set the model or the base URL of ${engine}`;
+  const named = models.slice(0, MAX_MODELS).map((model) => saying(model, key).slice(2));
+  const rest = models.length > MAX_MODELS ? `, and ${models.length - MAX_MODELS} more` : '';
+  return `it has ${named.join(', ')}${rest}`;
+}
+
+/** What the server says, on one line, without the key. */
+function saying(words: string, key: string | undefined): string {
+  const readable = words.slice(0, MAX_READ);
+  const line = mask(readable, key)
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim();
+  if (line === '') return '';
+  const short = line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS).toWellFormed()}…` : line;
+  return `: ${short}`;
+}
+
+/** Part of a key, as some servers repeat it, is masked as well. */
+function mask(text: string, key: string | undefined): string {
+  const masked = key === undefined || key === '' ? text : text.replaceAll(key, '[key]');
+  return masked.replace(/\bsk-[\w*.…-]{4,}/g, '[key]');
+}
+
+function status({ status }: Refusal): string {
+  return status === undefined ? '' : ` (HTTP ${status})`;
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1000)} s`;
+}

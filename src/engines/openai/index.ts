@@ -1,0 +1,1 @@
+export { createOpenAiEngine, type OpenAiOptions } from './engine.js';
