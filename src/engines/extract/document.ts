@@ -194,9 +194,16 @@ export class PassageTable {
     return this.#columns.terms.at(index + 1);
   }
 
-  text(index: number): string {
+  /** The text of a passage, or of a run of passages with all that stands between them. */
+  text(index: number, last = index): string {
     const { start, end } = this.#columns;
-    return this.#bytes.toString('utf8', start.at(index), end.at(index));
+    return this.#bytes.toString('utf8', start.at(index), end.at(last));
+  }
+
+  /** How long that text is, in bytes of the file. */
+  bytesOf(index: number, last = index): number {
+    const { start, end } = this.#columns;
+    return end.at(last) - start.at(index);
   }
 
   /** Introductions and headings above a passage, nearest first. */

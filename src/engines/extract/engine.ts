@@ -18,6 +18,8 @@ const DEFAULT_CACHE_BYTES = 256 * 1024 * 1024;
 const WORTH_A_WORD = 256 * 1024;
 
 export interface ExtractOptions {
+  /** As it is configured. */
+  readonly name?: string | undefined;
   /** Memory for indexes of context files, in bytes; the least recently used ones go first. */
   readonly cacheBytes?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -29,7 +31,7 @@ export function createExtractEngine(options: ExtractOptions = {}): Engine {
     options.clock ?? systemClock,
   );
   return {
-    name: NAME,
+    name: options.name ?? NAME,
     model: NAME,
     binds: 'nothing',
     open: async ({ signal }) => {

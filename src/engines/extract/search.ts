@@ -61,6 +61,7 @@ const KIND_WEIGHT: Record<PassageKind, number> = {
   code: 0.8,
 };
 
+/** A word that is looked for. */
 export interface Sought {
   readonly variants: Wanted['variants'];
   /** What the word is worth: rare words tell more. */
@@ -69,15 +70,24 @@ export interface Sought {
 
 /** Best first. Empty when nothing in the document has to do with the question. */
 export function search(index: DocumentIndex, question: Question): Hit[] {
+  const { hits, whole } = rank(index, question);
+  return isSure(hits[0], whole, index.passages.length) ? hits : hits.slice(0, 1);
+}
+
+/**
+ * All passages that have to do with a question, best first, for a reader who judges them. `whole`
+ * is what a passage would have as evidence that meets every word.
+ */
+export function rank(index: DocumentIndex, question: Question): { hits: Hit[]; whole: number } {
   const { sought, total } = weigh(index, question.wanted);
-  if (sought.length === 0) return [];
   const whole = Math.min(total, LONG_QUESTION * rarity(1, index.passages.length));
+  if (sought.length === 0) return { hits: [], whole };
   const close = new CloseLook(index, sought, question);
   const hits = shortlist(index, sought)
     .map((passage) => close.look(passage))
     .filter((hit) => hit.score >= LEAST_SHARE * whole)
     .sort((a, b) => b.score - a.score || a.passage - b.passage);
-  return isSure(hits[0], whole, index.passages.length) ? hits : hits.slice(0, 1);
+  return { hits, whole };
 }
 
 /** Words that stand all over a document prove little, unless they are most of the question. */
@@ -86,6 +96,7 @@ function isSure(best: Hit | undefined, whole: number, size: number): boolean {
   return best.evidence >= MOST * whole || best.strongest >= TELLING * rarity(1, size);
 }
 
+/** The words of a question that stand in the document, and what all of them are worth. */
 export function weigh(
   index: DocumentIndex,
   wanted: readonly Wanted[],
@@ -112,6 +123,7 @@ export function weigh(
   return { sought: found.filter((each) => each.worth >= least).slice(0, MAX_WANTED), total };
 }
 
+/** What a word tells that stands in `frequency` of `size` passages. */
 export function rarity(frequency: number, size: number): number {
   return Math.log(1 + (size - frequency + 0.5) / (frequency + 0.5));
 }

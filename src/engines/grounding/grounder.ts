@@ -6,9 +6,12 @@ import { LRUCache } from 'lru-cache';
 import { systemClock } from '../../clock.js';
 import type { ContextFile } from '../../context/index.js';
 import { buildIndex, Slices } from '../extract/index.js';
+import { excerptsFor } from './excerpts.js';
 import { Lines } from './lines.js';
-import { markFor, numbered, shownName } from './numbered.js';
-import { WITHOUT_DOCUMENT, withDocument } from './prompt.js';
+import { fingerprint, numberedWhole, shownName } from './numbered.js';
+import { outlineOf } from './outline.js';
+import { WITHOUT_DOCUMENT, withDocument, withOutline, withPassages } from './prompt.js';
+import { sourcesOf } from './sources.js';
 
 /** What a model is told to answer from. Stable text for the same file, so a provider can cache it. */
 export interface Grounding {
@@ -51,6 +54,10 @@ export const DEFAULT_PROMPT_BYTES = 200 * 1024;
 
 /** Memory for files asked about lately, in bytes; the least recently used ones go first. */
 const CACHE_BYTES = 128 * 1024 * 1024;
+
+/** Most that is shown of a document too large to be shown whole, in bytes of UTF-8. */
+const MAX_OUTLINE_BYTES = 8 * 1024;
+const MAX_EXCERPT_BYTES = 24 * 1024;
 
 interface Kept {
   readonly identity: string;
@@ -95,30 +102,40 @@ const ungrounded: Grounding = {
   sourcesOf: async () => [],
 };
 
+/** Reads a document once; yields where the caller may pause. */
 function* take(
   bytes: Buffer,
   context: ContextFile,
-  _options: GroundingOptions,
+  { maxContextBytes }: GroundingOptions,
 ): Generator<undefined, Kept> {
   const index = yield* buildIndex(bytes);
   const lines = yield* Lines.of(bytes);
+  const mark = yield* fingerprint(bytes);
+  const whole = yield* numberedWhole(lines, maxContextBytes);
   const name = shownName(context.name);
-  const text = bytes
-    .toString('utf8')
-    .replace(/^\uFEFF/, '')
-    .replace(/\n$/, '');
-  const system = withDocument(name, markFor('document', bytes), numbered(text, 1));
+  const document = { name: context.name, index, lines };
+  const check: Grounding['sourcesOf'] = (answer, question = '') =>
+    sourcesOf(document, answer, question);
+  const system =
+    whole === undefined
+      ? withOutline(name, lines.count, mark, yield* outlineOf(index, outlineBytes(maxContextBytes)))
+      : withDocument(name, mark, whole);
+  const userText = async (question: string) => {
+    if (whole !== undefined) return question;
+    const found = excerptsFor(index, question, excerptBytes(maxContextBytes));
+    return withPassages(name, mark, found, question);
+  };
   return {
     identity: context.identity,
-    byteLength: index.byteLength + system.length * 2,
-    grounding: {
-      system,
-      userText: async (question) => question,
-      sourcesOf: async (answer) => {
-        const found = /:(\d{1,7})-(\d{1,7})/.exec(answer);
-        if (found === null || Number(found[2]) > lines.count) return [];
-        return [`${context.name}:${found[1]}-${found[2]}`];
-      },
-    },
+    byteLength: index.byteLength + 2 * system.length,
+    grounding: { system, userText, sourcesOf: check },
   };
+}
+
+function outlineBytes(maxContextBytes: number): number {
+  return Math.min(MAX_OUTLINE_BYTES, Math.floor(maxContextBytes / 4));
+}
+
+function excerptBytes(maxContextBytes: number): number {
+  return Math.min(MAX_EXCERPT_BYTES, Math.floor(maxContextBytes / 2));
 }

@@ -1,0 +1,110 @@
+/** How much of a statement stands in a piece of the document, told by the words they share. */
+import {
+  type DocumentIndex,
+  rank,
+  rarity,
+  rawTokens,
+  type Sought,
+  termHashes,
+  understand,
+  weigh,
+} from '../extract/index.js';
+import type { Range } from './ranges.js';
+
+export interface Support {
+  /** Of what the statement's words are worth that the document knows, the share met: 0 to 1. */
+  readonly ofKnown: number;
+  /** The same of all its words. */
+  readonly ofAll: number;
+  /** Whether a word is met that stands in hardly any other place. */
+  readonly isTelling: boolean;
+}
+
+export interface Found extends Range {
+  readonly support: Support;
+}
+
+/** Below this share of the statement's words, lines do not hold it. */
+const LEAST = 0.2;
+/** From this share on, lines hold it for certain. */
+const SURE = 0.6;
+/** A word is telling when it is worth this share of one that stands in a single passage. */
+const TELLING = 0.6;
+/** Hits looked at for one statement. */
+const MAX_HITS = 8;
+
+/** A statement, ready to be compared with pieces of one document. */
+export class Statement {
+  readonly #index: DocumentIndex;
+  readonly #sought: readonly Sought[];
+  readonly #total: number;
+
+  constructor(index: DocumentIndex, text: string) {
+    const { sought, total } = weigh(index, understand(text, index.language).wanted);
+    this.#index = index;
+    this.#sought = sought;
+    this.#total = total;
+  }
+
+  /** Whether no word of it stands in the document, as when it is in another language. */
+  get isUnknown(): boolean {
+    return this.#sought.length === 0;
+  }
+
+  supportIn(text: string): Support {
+    const terms = new Set<number>();
+    for (const raw of rawTokens(text)) {
+      for (const term of termHashes(raw, this.#index.language)) terms.add(term);
+    }
+    let known = 0;
+    let met = 0;
+    let strongest = 0;
+    for (const { variants, worth } of this.#sought) {
+      known += worth;
+      const weight = variants.reduce(
+        (w, each) => (terms.has(each.term) ? Math.max(w, each.weight) : w),
+        0,
+      );
+      met += weight * worth;
+      strongest = Math.max(strongest, weight * worth);
+    }
+    return {
+      ofKnown: known === 0 ? 0 : met / known,
+      ofAll: this.#total === 0 ? 0 : met / this.#total,
+      isTelling: strongest >= TELLING * rarity(1, this.#index.passages.length),
+    };
+  }
+}
+
+/** The passages that fit a text, in the order of the search, with how well they hold `statement`. */
+export function passagesFor(index: DocumentIndex, text: string, statement: Statement): Found[] {
+  const { passages } = index;
+  const { hits } = rank(index, understand(text, index.language));
+  return hits.slice(0, MAX_HITS).map(({ passage }) => ({
+    from: passages.fromLine(passage),
+    to: passages.toLine(passage),
+    support: statement.supportIn(passages.text(passage)),
+  }));
+}
+
+/** The one that holds most of the statement; the better hit when two do. */
+export function bestOf(found: readonly Found[]): Found | undefined {
+  return found.reduce<Found | undefined>(
+    (best, each) => (best === undefined || each.support.ofAll > best.support.ofAll ? each : best),
+    undefined,
+  );
+}
+
+/**
+ * Whether lines hold a statement, given the best passage for it: when another place of the
+ * document certainly holds it, lines with less than half of that were cited by mistake.
+ */
+export function isHeld(support: Support, best: Support | undefined): boolean {
+  const isElsewhere = best !== undefined && best.ofAll >= SURE;
+  return support.ofKnown >= Math.max(LEAST, isElsewhere ? best.ofKnown / 2 : 0);
+}
+
+/** Whether lines that nobody cited are shown for a statement. */
+export function isCertain({ ofAll, isTelling }: Support): boolean {
+  return ofAll >= SURE && isTelling;
+}
