@@ -40,11 +40,13 @@ export class ClaudeSession implements EngineSession {
   readonly #parts: SessionParts;
   #resolveClosed!: (end: SessionEnd) => void;
   #end: SessionEnd | undefined;
+  #closing: Promise<void> | undefined;
   #turn: TurnHeard | undefined;
   #clearing: Clearing | undefined;
   #interrupting: Promise<unknown> | undefined;
   #conversation: string | undefined;
   #usedModel: string | undefined;
+  #isAstray = false;
   /** What a conversation holds in which nothing was said yet. */
   #nothing: Contents | undefined;
 
@@ -99,6 +101,7 @@ export class ClaudeSession implements EngineSession {
   async reset(): Promise<void> {
     await this.#interrupting;
     if (this.#end !== undefined) throw gone(this.#end);
+    if (this.#isAstray) throw fault('engine_error', 'claude answered what it was not asked');
     const before = this.#conversation;
     const clearing = new ClearHeard();
     this.#clearing = clearing;
@@ -117,11 +120,19 @@ export class ClaudeSession implements EngineSession {
     }
   }
 
-  async close(): Promise<void> {
-    this.#finish({ how: 'closed' });
+  close(): Promise<void> {
+    this.#closing ??= this.#endProcess();
+    return this.#closing;
+  }
+
+  /** What still runs ends with the last process: nobody waits for an answer, nobody works on one. */
+  async #endProcess(): Promise<void> {
+    const wasOpen = this.#end === undefined;
+    this.#end ??= { how: 'closed' };
     this.#parts.input.end();
     this.#parts.query.close();
     await this.#parts.tree.kill(this.#parts.graceMs);
+    if (wasOpen) this.#settle(this.#end);
   }
 
   async #resultOf(answered: Answered, question: string): Promise<TurnResult> {
@@ -152,7 +163,9 @@ export class ClaudeSession implements EngineSession {
       said = thrown instanceof Error ? thrown.message : String(thrown);
     }
     const complaint = lastLine(this.#parts.tree.stderrTail()) || said || 'it exited';
-    this.#finish({ how: 'died', reason: this.#parts.showable(complaint) });
+    if (this.#end !== undefined) return;
+    this.#end = { how: 'died', reason: this.#parts.showable(complaint) };
+    this.#settle(this.#end);
   }
 
   #hear(heard: Heard): void {
@@ -163,7 +176,11 @@ export class ClaudeSession implements EngineSession {
     }
     this.#clearing?.hear(heard);
     const turn = this.#turn;
-    if (turn === undefined) return;
+    if (turn === undefined || turn.isOver) {
+      // It answers what it was not asked: its next answer may belong to anything.
+      if (heard.type === 'result' && this.#clearing === undefined) this.#isAstray = true;
+      return;
+    }
     const { account } = this.#parts;
     turn.hear(heard, heard.type === 'limit' ? account.untilMs(heard.resetAtMs) : undefined);
     if (turn.why !== undefined && turn.canBeInterrupted) this.#interrupt();
@@ -178,9 +195,7 @@ export class ClaudeSession implements EngineSession {
     this.#interrupting = this.#parts.query.interrupt().then(over, over);
   }
 
-  #finish(end: SessionEnd): void {
-    if (this.#end !== undefined) return;
-    this.#end = end;
+  #settle(end: SessionEnd): void {
     this.#turn?.fail(gone(end));
     this.#clearing?.fail(gone(end));
     this.#resolveClosed(end);

@@ -50,6 +50,10 @@ export class TurnHeard {
     return this.#why;
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** An interrupt sent before the process began the turn would be lost. */
   get canBeInterrupted(): boolean {
     return this.#begun && !this.#over;
