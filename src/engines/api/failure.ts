@@ -140,23 +140,23 @@ const TOO_LARGE =
 const SPENT = /insufficient_quota|billing|credit balance|insufficient (?:funds|balance|credits)/i;
 
 /** Error types of both APIs, for error events that come without a status. */
-const STATUS_OF: Readonly<Record<string, number>> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  invalid_api_key: 401,
-  billing_error: 402,
-  permission_error: 403,
-  not_found_error: 404,
-  model_not_found: 404,
-  request_too_large: 413,
-  rate_limit_error: 429,
-  rate_limit_exceeded: 429,
-  overloaded_error: 529,
-};
+const STATUS_OF: ReadonlyMap<string, number> = new Map([
+  ['invalid_request_error', 400],
+  ['authentication_error', 401],
+  ['invalid_api_key', 401],
+  ['billing_error', 402],
+  ['permission_error', 403],
+  ['not_found_error', 404],
+  ['model_not_found', 404],
+  ['request_too_large', 413],
+  ['rate_limit_error', 429],
+  ['rate_limit_exceeded', 429],
+  ['overloaded_error', 529],
+]);
 
 function kindOf(problem: Refusal): Kind {
   const { kinds, words } = problem;
-  const status = problem.status ?? kinds.map((kind) => STATUS_OF[kind]).find((known) => known);
+  const status = problem.status ?? kinds.map((kind) => STATUS_OF.get(kind)).find(Boolean);
   if (status === undefined) return 'broken';
   const text = [...kinds, words.slice(0, MAX_READ)].join(' ');
   if (status === 401) return 'auth';

@@ -32,7 +32,7 @@ export function problemOf(thrown: unknown): Problem {
   if (typeof error.status === 'number') return refused(error, detail, error.status);
   if (detail !== undefined) return refused(error, detail, statusIn(detail));
   const cause = fieldsOf(deepestCause(thrown));
-  const words = typeof cause.message === 'string' ? cause.message : String(thrown);
+  const words = typeof cause.message === 'string' ? cause.message : '';
   return { how: 'failed', code: typeof cause.code === 'string' ? cause.code : '', words };
 }
 
