@@ -1,4 +1,5 @@
 /** What to ask for a lease, and what to write for what came of it. Pure. */
+import { createHash } from 'node:crypto';
 import {
   type Answer,
   type Lease,
@@ -67,7 +68,7 @@ export function queryFor(lease: Lease, question: Question, settings: TurnSetting
   const { conversationId } = lease;
   const session =
     question.session !== undefined
-      ? `${conversationId}/${question.session}`
+      ? sessionKey(conversationId, question.session)
       : settings.sticky
         ? conversationId
         : undefined;
@@ -79,6 +80,15 @@ export function queryFor(lease: Lease, question: Question, settings: TurnSetting
     timeoutMs: question.timeoutMs ?? settings.turnTimeoutMs,
     requestId: `${conversationId}/${lease.questionId}/${lease.seenAtUs}`,
   };
+}
+
+/** Longest session key that the bridge takes, in characters; see `docs/protocol.md`. */
+const MAX_SESSION_KEY = 256;
+
+function sessionKey(conversationId: string, session: string): string {
+  const key = `${conversationId}/${session}`;
+  if (key.length <= MAX_SESSION_KEY) return key;
+  return `${conversationId}/${createHash('sha256').update(session).digest('hex')}`;
 }
 
 export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSettings): Settlement {

@@ -12,7 +12,8 @@ const REDACTED = '[REDACTED]';
  * No kind of secret below is shorter than this run of token characters or comes without one of
  * these words, so most texts are done after one cheap look.
  */
-const SUSPECT = /[A-Za-z0-9_+/=.~-]{16,}|private key|:\/\/|passw|secret|api[_-]?key|token|bearer/i;
+const SUSPECT =
+  /[A-Za-z0-9_+/=.~-]{16,}|private key|:\/\/|passw|secret|api[_-]?key|token|bearer|basic/i;
 
 /**
  * Each is linear in the text: a run of characters is tried from its beginning only, and what may
@@ -31,6 +32,15 @@ const PATTERNS: readonly RegExp[] = [
   /\bxox[abeoprs]-[A-Za-z0-9-]{10,}/g,
   /(?<![\w-])eyJ[\w-]{8,4000}\.eyJ[\w-]{8,4000}\.[\w-]{0,4000}/g,
   /(:\/\/[^\s:@/]{1,64}:)[^\s@/]{1,256}(?=@)/g,
+  /\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}/g,
+  /\bgl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_.-]{20,}/g,
+  /\bpypi-[A-Za-z0-9_-]{40,}/g,
+  /\bhf_[A-Za-z0-9]{30,}/g,
+  /\bnpm_[A-Za-z0-9]{36}/g,
+  /\bGOCSPX-[A-Za-z0-9_-]{20,}/g,
+  /\bya29\.[A-Za-z0-9_-]{20,}/g,
+  /\b(AccountKey\s*=\s*)[A-Za-z0-9+/]{40,}={0,2}/gi,
+  /\b(authorization["']?\s*[:=]\s*["']?basic\s+)[A-Za-z0-9+/]{8,}={0,2}/gi,
   /\b(bearer\s+)[A-Za-z0-9._~+/=-]{16,}/gi,
   /((?:aws_secret_access_key|secret[_-]?key|api[_-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret|password|passwd)\\?["']?\s*[:=]\s*\\?["']?)[^\s"'\\,;]{8,}/gi,
 ];

@@ -8,6 +8,8 @@ import { isAbsolute, relative, resolve, sep } from 'node:path';
 /** Longest name that is looked up, in UTF-8 bytes; longer ones cannot be opened on Linux anyway. */
 const MAX_NAME_BYTES = 4096;
 const MAX_PART_BYTES = 255;
+/** Each level of an absent name is looked at. */
+const MAX_PARTS = 128;
 
 export interface Root {
   /** The directory as the operator named it, made absolute. */
@@ -63,7 +65,8 @@ export function shown(requested: string): string {
 function isMalformed(name: string): boolean {
   if (name === '' || /[\p{Cc}\p{Cs}]/u.test(name)) return true;
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) return true;
-  return name.split(sep).some((part) => Buffer.byteLength(part) > MAX_PART_BYTES);
+  const parts = name.split(sep);
+  return parts.length > MAX_PARTS || parts.some((part) => Buffer.byteLength(part) > MAX_PART_BYTES);
 }
 
 function belowRoot(requested: string, root: Root): string | undefined {

@@ -134,21 +134,32 @@ async function leadsOut(path: string, root: Root): Promise<boolean> {
   return false;
 }
 
+/** An editor saves by renaming a new file over the old one; so often in a row it does not. */
+const MAX_OPENINGS = 30;
+
 async function readChecked(path: string, requested: string, maxBytes: number): Promise<Buffer> {
+  for (let opening = 1; ; opening += 1) {
+    const handle = await openToRead(path, requested);
+    try {
+      const stats = await handle.stat({ bigint: true });
+      if ((await pathOf(handle, path)) === path) {
+        checkStats(stats, requested, maxBytes);
+        return await readAll(handle, Number(stats.size));
+      }
+      // What was opened may have been replaced already: then the path leads to its successor.
+      if (opening === MAX_OPENINGS) throw refused(requested, 'outside');
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+async function openToRead(path: string, requested: string): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  let handle: FileHandle;
   try {
-    handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     throw isAbsence(error) ? missing(requested) : refused(requested, 'unreadable', error);
-  }
-  try {
-    const stats = await handle.stat({ bigint: true });
-    checkStats(stats, requested, maxBytes);
-    if ((await pathOf(handle, path)) !== path) throw refused(requested, 'outside');
-    return await readAll(handle, Number(stats.size));
-  } finally {
-    await handle.close();
   }
 }
 

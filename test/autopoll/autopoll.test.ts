@@ -146,6 +146,18 @@ test('a session named by a question belongs to its conversation', async () => {
   expect(answer(ofTwo).answer).not.toContain('the first of one');
 });
 
+test('a session of any length that a question may name stays a session of its own', async () => {
+  const { conversation, put, drain, answer } = await house();
+  const here = await conversation();
+  const [long, other] = [`${'s'.repeat(255)}1`, `${'s'.repeat(255)}2`];
+  await put(here, { question: 'the first of one', session: long });
+  await put(here, { question: 'the first of two', session: other });
+  const history = await put(here, { question: '!fake history', session: long });
+  await drain();
+  expect(answer(history).answer).toContain('the first of one');
+  expect(answer(history).answer).not.toContain('the first of two');
+});
+
 test('a question sees nothing of the ones before it unless its conversation is sticky', async () => {
   for (const sticky of [false, true]) {
     const { conversation, put, drain, answer } = await house({ sticky });

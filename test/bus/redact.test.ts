@@ -20,6 +20,11 @@ const SECRETS: Record<string, string> = {
     '.ey',
     'JzdWIiOiIxMjM0NTY3ODkwIn0.abc-DEF_123',
   ),
+  'a Stripe key': secret('sk', '_live_', 'abcdefghijklmnopqrstuvwx'),
+  'a GitLab token': secret('gl', 'pat-', 'abcdefghij0123456789'),
+  'a PyPI token': secret('py', 'pi-', 'AgEIcHlwaS5vcmc'.repeat(4)),
+  'a Hugging Face token': secret('h', 'f_', 'abcdefghijklmnopqrstuvwxyzABCDEFGH'),
+  'an npm token': secret('np', 'm_', 'abcdefghijklmnopqrstuvwxyz0123456789'),
   'a private key': secret(
     '-----BEGIN RSA PRIV',
     'ATE KEY-----\nMIIEabc\n-----END RSA PRIV',
@@ -40,6 +45,12 @@ for (const [kind, value] of Object.entries(SECRETS)) {
 test('a bearer token and a password lose their value and keep their name', async () => {
   const token = secret('abcdef', '0123456789', 'ghijkl');
   expect(await redact(`Authorization: Bearer ${token}`)).toBe('Authorization: Bearer [REDACTED]');
+  const basic = secret('dXNlcjpw', 'YXNzd29yZA==');
+  expect(await redact(`Authorization: Basic ${basic}`)).toBe('Authorization: Basic [REDACTED]');
+  const account = secret('QUJDREVG'.repeat(8), '==');
+  expect(await redact(`AccountName=x;AccountKey=${account};`)).toBe(
+    'AccountName=x;AccountKey=[REDACTED];',
+  );
   const password = secret('hunter2', 'hunter2');
   expect(await redact(`{"password": "${password}"}`)).toBe('{"password": "[REDACTED]"}');
 });

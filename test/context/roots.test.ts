@@ -12,6 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -56,6 +57,12 @@ async function refusal(name: string, from = roots) {
   );
   return { code: error.code, message: error.message };
 }
+
+test('a name of more levels than a path can sensibly have is not looked for', async () => {
+  const { code, message } = await refusal(`${'x/'.repeat(2000)}guide.md`);
+  expect(code).toBe('context_denied');
+  expect(message).toContain('is not a usable file name');
+});
 
 describe('a file inside a root', () => {
   test('is found by its relative name and cited by its path below the root', async () => {
@@ -130,6 +137,25 @@ describe('a file inside a root', () => {
     const file = await found('guide.md');
     writeFileSync(join(root, 'guide.md'), 'a longer guide text\n');
     expect((await file.read()).toString()).toBe('a longer guide text\n');
+  });
+
+  test('replaced again and again by a rename is read whole each time', async () => {
+    const file = await found('guide.md');
+    let saving = true;
+    const saver = (async () => {
+      for (let version = 0; saving; version += 1) {
+        await writeFile(join(root, 'next.tmp'), `guide text ${version}\n`);
+        await rename(join(root, 'next.tmp'), join(root, 'guide.md'));
+      }
+    })();
+    const texts = new Set<string>();
+    try {
+      while (texts.size < 50) texts.add((await file.read()).toString());
+    } finally {
+      saving = false;
+      await saver;
+    }
+    for (const text of texts) expect(text).toMatch(/^guide text( \d+)?\n$/);
   });
 
   test('a change is never missed by questions that ask at the same time', async () => {

@@ -15,8 +15,14 @@ import { sqliteCode, toBusError } from './connection.js';
 
 /** A transaction takes no further job after this time, so the write lock is held for well under 50 ms. */
 const MAX_HOLD_MS = 15;
-/** Other programs get this long a look at the lock before we ask again, in milliseconds. */
-const BUSY_RETRY_MS = 1;
+/**
+ * Others have the lock: we ask again at once after a short transaction of theirs, and less often the
+ * longer it lasts, in milliseconds.
+ */
+function busyRetryMs(waitedMs: number): number {
+  return Math.min(10, 1 + Math.floor(waitedMs / 50));
+}
+
 const TROUBLE_RETRY_MS = 1000;
 /** A wait for the lock is worth a line in the log from here on. */
 const SLOW_LOCK_MS = 1000;
@@ -226,7 +232,7 @@ export class Writer {
       this.#options.onTrouble(failure, waitedMs);
     }
     if (failure.code === 'bus_io') this.#reopen();
-    if (!this.#closed) this.#retryIn(busy ? BUSY_RETRY_MS : TROUBLE_RETRY_MS);
+    if (!this.#closed) this.#retryIn(busy ? busyRetryMs(waitedMs) : TROUBLE_RETRY_MS);
   }
 
   #reopen(): void {
