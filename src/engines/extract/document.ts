@@ -35,7 +35,7 @@ export interface DocumentIndex {
 }
 
 export function* buildIndex(bytes: Buffer): Generator<undefined, DocumentIndex> {
-  const language = languageOf(bytes);
+  const language = languageOf(bytes.toString('utf8', 0, SAMPLE_BYTES));
   const table = new PassageTable(bytes);
   const terms = new Numbers();
   const owners = new Numbers();
@@ -103,8 +103,9 @@ export function termHashes(raw: string, language: Language): readonly number[] {
   return hashes;
 }
 
-function languageOf(bytes: Buffer): Language {
-  const sample = rawTokens(bytes.toString('utf8', 0, SAMPLE_BYTES));
+/** The language a text begins in. */
+export function languageOf(text: string): Language {
+  const sample = rawTokens(text.slice(0, SAMPLE_BYTES));
   return detectLanguage(sample.flatMap((raw) => (endsSentence(raw) ? [] : wordsOf(raw))));
 }
 

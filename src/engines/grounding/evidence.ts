@@ -27,28 +27,36 @@ export interface Found extends Range {
 /** Below this share of the statement's words, lines do not hold it. */
 const LEAST = 0.2;
 /** From this share on, lines hold it for certain. */
-const SURE = 0.6;
+export const SURE = 0.6;
 /** A word is telling when it is worth this share of one that stands in a single passage. */
 const TELLING = 0.6;
 /** Hits looked at for one statement. */
 const MAX_HITS = 8;
 
+/** A citation of whatever file, as models make them up: no part of what is said. */
+const ANY_CITATION =
+  /[\p{L}\p{N}_./\\-]{1,128}\.\p{L}{1,5}[`*)\]]{0,3}[:#]L?\d{1,7}(?:[-–]L?\d{1,7})?/gu;
+
 /** A statement, ready to be compared with pieces of one document. */
 export class Statement {
   readonly #index: DocumentIndex;
   readonly #sought: readonly Sought[];
+  /** What its words are worth, and those of them that stand in the document. */
   readonly #total: number;
+  readonly #known: number;
 
   constructor(index: DocumentIndex, text: string) {
-    const { sought, total } = weigh(index, understand(text, index.language).wanted);
+    const said = text.replace(ANY_CITATION, ' ');
+    const { sought, total } = weigh(index, understand(said, index.language).wanted);
     this.#index = index;
     this.#sought = sought;
     this.#total = total;
+    this.#known = sought.reduce((sum, { worth }) => sum + worth, 0);
   }
 
-  /** Whether no word of it stands in the document, as when it is in another language. */
-  get isUnknown(): boolean {
-    return this.#sought.length === 0;
+  /** What share of it is in words of the document, from 0 to 1. */
+  get knownShare(): number {
+    return shareOf(this.#known, this.#total);
   }
 
   supportIn(text: string): Support {
@@ -56,11 +64,9 @@ export class Statement {
     for (const raw of rawTokens(text)) {
       for (const term of termHashes(raw, this.#index.language)) terms.add(term);
     }
-    let known = 0;
     let met = 0;
     let strongest = 0;
     for (const { variants, worth } of this.#sought) {
-      known += worth;
       const weight = variants.reduce(
         (w, each) => (terms.has(each.term) ? Math.max(w, each.weight) : w),
         0,
@@ -69,11 +75,15 @@ export class Statement {
       strongest = Math.max(strongest, weight * worth);
     }
     return {
-      ofKnown: known === 0 ? 0 : met / known,
-      ofAll: this.#total === 0 ? 0 : met / this.#total,
+      ofKnown: shareOf(met, this.#known),
+      ofAll: shareOf(met, this.#total),
       isTelling: strongest >= TELLING * rarity(1, this.#index.passages.length),
     };
   }
+}
+
+function shareOf(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
 }
 
 /** The passages that fit a text, in the order of the search, with how well they hold `statement`. */
@@ -104,7 +114,7 @@ export function isHeld(support: Support, best: Support | undefined): boolean {
   return support.ofKnown >= Math.max(LEAST, isElsewhere ? best.ofKnown / 2 : 0);
 }
 
-/** Whether lines that nobody cited are shown for a statement. */
-export function isCertain({ ofAll, isTelling }: Support): boolean {
-  return ofAll >= SURE && isTelling;
+/** Whether lines that nobody cited are shown for a statement; `least` is the share they need. */
+export function isCertain({ ofAll, isTelling }: Support, least: number): boolean {
+  return ofAll >= least && isTelling;
 }

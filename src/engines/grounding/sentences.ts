@@ -78,24 +78,18 @@ export function statementsOf(
   return sentences;
 }
 
-const NEGATION =
-  "(?:not|n't|no|nothing|nowhere|never|nicht|nichts|nirgends|keine?[nrms]?|pas|aucune?|rien|nada|ning[uú]n[oa]?)";
-const TELLING =
-  '(?:sa(?:y|ys|id)|mention\\p{L}*|stat(?:e|es|ed)|specif\\p{L}*|contain\\p{L}*|information|answer\\p{L}*|tells?|told|describ\\p{L}*|indicat\\p{L}*|provid\\p{L}*|given|cover\\p{L}*|erwähn\\p{L}*|enthält|enthalten|angabe\\p{L}*|angegeben|genannt|steht|informationen|mentionn\\p{L}*|indiqu\\p{L}*|précis\\p{L}*|dit|contient|menciona\\p{L}*|indica\\p{L}*|dice|contiene|especifica\\p{L}*|información)';
-const LETTER_BEFORE = '(?<!\\p{L})';
-const LETTER_AFTER = '(?!\\p{L})';
-const BETWEEN = '[^\\p{L}][^\\n]{0,40}?';
-const DENIAL = new RegExp(
-  [
-    [NEGATION, TELLING],
-    [TELLING, NEGATION],
-  ]
-    .map(
-      ([a, b]) => `(?:${LETTER_BEFORE}|n(?='t))${a}${BETWEEN}${LETTER_BEFORE}${b}${LETTER_AFTER}`,
-    )
-    .join('|'),
-  'iu',
-);
+const words = (list: string) => `(?<!\\p{L})(?:${list.trim().split(/\s+/).join('|')})`;
+
+const NEGATION = `(?:n['’]t|${words(`
+  not cannot no nothing nowhere never nicht nichts nirgends kein keine keinen keiner pas aucun aucune
+  rien nada ningún ninguna`)})(?!\\p{L})`;
+const TELLING = `${words(`
+  say says said mention\\p{L}* state stated states specif\\p{L}* contain\\p{L}* information answer\\p{L}*
+  tell tells told describ\\p{L}* indicat\\p{L}* provid\\p{L}* given cover\\p{L}* erwähn\\p{L}* enthält
+  enthalten angabe\\p{L}* angegeben genannt steht informationen mentionn\\p{L}* indiqu\\p{L}* précis\\p{L}*
+  dit contient menciona\\p{L}* indica\\p{L}* dice contiene especifica\\p{L}* información`)}(?!\\p{L})`;
+const BETWEEN = '[^\\p{L}\\n](?:[^\\n]{0,40}[^\\p{L}\\n])??';
+const DENIAL = new RegExp(`${NEGATION}${BETWEEN}${TELLING}|${TELLING}${BETWEEN}${NEGATION}`, 'iu');
 
 /** Whether a sentence says that the document does not tell something: no line can hold that. */
 export function isDenial({ text }: Sentence): boolean {

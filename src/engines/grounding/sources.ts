@@ -4,9 +4,9 @@
  * nothing, its own words are looked for in the document, and given when the hit is beyond doubt.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { DocumentIndex } from '../extract/index.js';
+import { type DocumentIndex, languageOf } from '../extract/index.js';
 import { type Citation, parseCitations } from './citations.js';
-import { bestOf, type Found, isCertain, isHeld, passagesFor, Statement } from './evidence.js';
+import { bestOf, type Found, isCertain, isHeld, passagesFor, Statement, SURE } from './evidence.js';
 import type { Lines } from './lines.js';
 import { shownName } from './numbered.js';
 import { MAX_LINES, type Range, withoutOverlaps } from './ranges.js';
@@ -20,6 +20,11 @@ const MAX_SEARCHES = 16;
 const MAX_COMPARED = 48;
 /** Lines longer than this are not compared: a file of one endless line has only that one to cite. */
 const MAX_COMPARED_BYTES = 64 * 1024;
+
+/** "It does not say who the master is" is near every line about the master, and stands in none. */
+const SURE_OF_DENIAL = 0.9;
+/** In another language than the document's, less than this in common cannot be compared. */
+const LEAST_IN_COMMON = 0.3;
 
 export interface Document {
   /** How sources name it. */
@@ -35,7 +40,7 @@ export async function sourcesOf(
   question: string,
 ): Promise<readonly string[]> {
   const citations = parseCitations(answer, shownName(document.name));
-  const check = new Check(document, sentencesOf(answer, citations));
+  const check = new Check(document, answer, sentencesOf(answer, citations));
   const cited = await check.cited(citations);
   const ranges = cited.length > 0 ? cited : await check.located(question);
   return withoutOverlaps(ranges)
@@ -53,10 +58,12 @@ class Check {
   readonly #document: Document;
   readonly #sentences: readonly Sentence[];
   readonly #claims = new Map<Sentence, Claim>();
+  readonly #leastInCommon: number;
   #searches = 0;
 
-  constructor(document: Document, sentences: readonly Sentence[]) {
+  constructor(document: Document, answer: string, sentences: readonly Sentence[]) {
     this.#document = document;
+    this.#leastInCommon = languageOf(answer) === document.index.language ? 0 : LEAST_IN_COMMON;
     this.#sentences = sentences;
   }
 
@@ -74,14 +81,14 @@ class Check {
   /** Lines that certainly hold sentences of the answer. */
   async located(question: string): Promise<Range[]> {
     const ranges: Range[] = [];
-    const said = this.#sentences.filter((each) => saysSomething(each) && !isDenial(each));
-    for (const { text } of said.slice(0, MAX_SEARCHES)) {
+    for (const sentence of this.#sentences.filter(saysSomething).slice(0, MAX_SEARCHES)) {
       await nextTurn();
       const { index } = this.#document;
-      const statement = new Statement(index, text);
-      if (statement.isUnknown) continue;
-      const best = bestOf(passagesFor(index, `${question}\n${text}`, statement));
-      if (best !== undefined && isCertain(best.support)) ranges.push(best);
+      const statement = new Statement(index, sentence.text);
+      const least = isDenial(sentence) ? SURE_OF_DENIAL : SURE;
+      if (statement.knownShare < least) continue;
+      const best = bestOf(passagesFor(index, `${question}\n${sentence.text}`, statement));
+      if (best !== undefined && isCertain(best.support, least)) ranges.push(best);
     }
     return ranges;
   }
@@ -94,7 +101,7 @@ class Check {
     const claims: Claim[] = [];
     for (const sentence of statementsOf(citation, this.#sentences).slice(0, MAX_COMPARED)) {
       const claim = await this.#claim(sentence);
-      if (!claim.statement.isUnknown) claims.push(claim);
+      if (this.#isComparable(claim.statement)) claims.push(claim);
     }
     if (citation.to - citation.from >= MAX_LINES) return narrowed(citation, claims);
     const text = this.#document.lines.text(citation.from, citation.to, MAX_COMPARED_BYTES);
@@ -106,13 +113,18 @@ class Check {
     return claims.length === 0 || isShown ? citation : undefined;
   }
 
+  /** Whether a statement has enough words in common with the document to be looked for there. */
+  #isComparable({ knownShare }: Statement): boolean {
+    return knownShare > this.#leastInCommon;
+  }
+
   async #claim(sentence: Sentence): Promise<Claim> {
     const known = this.#claims.get(sentence);
     if (known !== undefined) return known;
     const { index } = this.#document;
     const statement = new Statement(index, saysSomething(sentence) ? sentence.text : '');
     let found: readonly Found[] = [];
-    if (!statement.isUnknown && this.#searches < MAX_SEARCHES) {
+    if (this.#isComparable(statement) && this.#searches < MAX_SEARCHES) {
       this.#searches++;
       await nextTurn();
       found = passagesFor(index, sentence.text, statement);
