@@ -19,7 +19,9 @@ trap '' HUP INT QUIT TERM
 read -r _
 pass=0
 while [ $pass -lt 100 ]; do
-  found=$(grep -lsF -- "$1" /proc/[0-9]*/environ) || exit 0
+  # Its exit status says nothing: 2 for every file that is not ours to read.
+  found=$(grep -lsF -- "$1" /proc/[0-9]*/environ)
+  [ -z "$found" ] && exit 0
   for file in $found; do
     pid=\${file#/proc/}
     kill -KILL "\${pid%/environ}" 2>/dev/null
