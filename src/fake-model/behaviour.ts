@@ -93,6 +93,7 @@ const ALONE: Readonly<Record<string, Behaviour>> = {
 };
 
 const TEXT = 'text=';
+const MAX_WORDS_CHARS = 16_384;
 
 /**
  * Reads words such as `delay=500 status=429 reset=60 text=Come back later`. Everything after
@@ -102,6 +103,10 @@ const TEXT = 'text=';
 export function parseWords(words: string): Behaviour {
   let behaviour: Behaviour = {};
   let rest = words.trim();
+  const before = rest.indexOf(TEXT);
+  if ((before < 0 ? rest.length : before) > MAX_WORDS_CHARS) {
+    throw new WordError(`words may have ${MAX_WORDS_CHARS} characters before ${TEXT}`);
+  }
   while (rest !== '' && !rest.startsWith(TEXT)) {
     const [word = ''] = /^\S+/.exec(rest) ?? [];
     behaviour = { ...behaviour, ...parseWord(word) };
@@ -127,8 +132,9 @@ function amount(word: string, value: string, most: number): number {
 }
 
 function status(word: string, value: string): number {
-  if (!/^[2345]\d\d$/.test(value))
+  if (!/^[2345]\d\d$/.test(value)) {
     throw new WordError(`${quote(word)} is no status from 200 to 599`);
+  }
   return Number(value);
 }
 
@@ -150,16 +156,18 @@ function quote(word: string): string {
 
 const OPEN = '[[fake:';
 const CLOSE = ']]';
+const MAX_TAKEN = 100;
 
 /** The behaviours a text asks for, merged, and the text without them. @throws WordError */
 export function takeBehaviour(text: string): { behaviour: Behaviour; rest: string } {
   let behaviour: Behaviour = {};
   let rest = '';
   let from = 0;
-  for (;;) {
+  for (let count = 0; ; count += 1) {
     const open = text.indexOf(OPEN, from);
     const close = open < 0 ? -1 : text.indexOf(CLOSE, open);
     if (close < 0) return { behaviour, rest: (rest + text.slice(from)).trim() };
+    if (count === MAX_TAKEN) throw new WordError(`a text may hold ${MAX_TAKEN} times ${OPEN}`);
     behaviour = { ...behaviour, ...parseWords(text.slice(open + OPEN.length, close)) };
     rest += text.slice(from, open);
     from = close + CLOSE.length;

@@ -41,7 +41,7 @@ test('an error has the envelope and the headers of the API', async () => {
   const failing = client.chat.completions.create(asking('[[fake: status=429 reset=60]]'));
   const error: unknown = await failing.catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(OpenAI.RateLimitError);
-  const { headers, code } = error as OpenAI.APIError;
+  const { headers, code } = error as InstanceType<typeof OpenAI.RateLimitError>;
   expect(headers?.get('retry-after')).toBe('60');
   expect(code).toBe('rate_limit_exceeded');
 });
