@@ -205,6 +205,17 @@ describe('a document too large to be shown', () => {
     expect(Buffer.byteLength(outline + passages)).toBeLessThanOrEqual(maxContextBytes);
   });
 
+  test('has its deepest headings left out first when there are too many', async () => {
+    const rope = 'Rope. '.repeat(20);
+    const piers = Array.from({ length: 30 }, (_, n) => `# Pier ${n}\n\n## Berth ${n}\n\n${rope}\n`);
+    const { system } = await ground(piers.join('\n'), 2400);
+    const outline = between(system, 'outline');
+    const berths = outline.filter((line) => line.includes('| ## ')).length;
+    expect(outline.length - berths).toBe(30);
+    expect(berths > 0 && berths < 30).toBe(true);
+    expect(Buffer.byteLength(outline.join('\n'))).toBeLessThanOrEqual(600);
+  });
+
   test('says so when no passage matches', async () => {
     const { userText } = await ground(LARGE, 20_000, 'register.md');
     expect(await userText('Photosynthesis?')).toBe(

@@ -80,6 +80,12 @@ describe('what a model cites', () => {
     ]);
   });
 
+  test('is dropped when its lines have nothing of a statement that stands nowhere', async () => {
+    const { sourcesOf } = await groundingOf(HANDBOOK);
+    const invented = 'The trawler of captain Olaf carried golden anchors to Lisbon';
+    expect(await sourcesOf(`${invented} (handbook.md:19).`)).toEqual([]);
+  });
+
   test('is narrowed to the passage that holds the statement when it is half the file', async () => {
     const filler = Array.from({ length: 40 }, (_, n) => `Entry ${n} of the log is empty.`);
     const { sourcesOf } = await groundingOf(`${HANDBOOK}\n${filler.join('\n\n')}\n`);
