@@ -18,7 +18,6 @@ const OFF = {
   DISABLE_AUTOUPDATER: '1',
   // Notes it would keep for later sessions: a way from one conversation into another.
   CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
-  CLAUDE_CODE_SKIP_PROMPT_HISTORY: '1',
   CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1',
   // The third lock on `@file`, after `client_composed` and the rule that denies reading.
   CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
@@ -42,9 +41,10 @@ export function claudeVariables(
   const variables: Record<string, string> = {
     ...OFF,
     API_TIMEOUT_MS: String(apiTimeoutMs),
-    // One, not none: only a call that would be repeated tells how long the API asks to wait. The
-    // turn is given up as soon as it does.
+    // One, not none, and none too far away: a call that is to be repeated tells for how long the
+    // API asks to wait. The turn is given up as soon as it does.
     CLAUDE_CODE_MAX_RETRIES: '1',
+    CLAUDE_CODE_RETRY_WATCHDOG: '1',
   };
   for (const name of ACCOUNT) {
     const value = from[name];

@@ -29,7 +29,13 @@ const LONGEST_WAIT_MS = 8 * 24 * 3_600_000;
 export function explain(trouble: Trouble): WarmlineError {
   const { code, message } = judge(trouble);
   const said = trouble.said === undefined || trouble.said === '' ? '' : ` (${trouble.said})`;
-  return fault(code, message.replace('%', said), { retryAfterMs: waitOf(trouble) });
+  // A login is not back by itself.
+  const retryAfterMs = code === 'engine_auth' ? undefined : waitOf(trouble);
+  return fault(
+    code,
+    message.replace('%', () => said),
+    { retryAfterMs },
+  );
 }
 
 function judge({ status, kind = '', reason = '' }: Trouble): { code: ErrorCode; message: string } {

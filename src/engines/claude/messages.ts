@@ -11,7 +11,7 @@ export type Heard =
   /** The model begins a message. */
   | { readonly type: 'began' }
   | { readonly type: 'text'; readonly text: string }
-  /** The model ended its message by itself. */
+  /** The model ended its message, or its space was used up and it goes on in the next. */
   | { readonly type: 'ended' }
   /** Other bytes of the model: thinking, a ping. */
   | { readonly type: 'alive' }
@@ -75,8 +75,11 @@ function streamEvent(event: Fields | undefined): Heard {
       const text = delta?.type === 'text_delta' ? textOf(delta.text) : undefined;
       return text === undefined || text === '' ? ALIVE : { type: 'text', text };
     }
-    case 'message_delta':
-      return textOf(fieldsOf(event.delta)?.stop_reason) === undefined ? ALIVE : { type: 'ended' };
+    case 'message_delta': {
+      const reason = textOf(fieldsOf(event.delta)?.stop_reason);
+      // A message that was stopped for its content is not one the model ended.
+      return reason === undefined || reason === 'refusal' ? ALIVE : { type: 'ended' };
+    }
     default:
       return ALIVE;
   }

@@ -7,6 +7,9 @@ import type { TurnEvent, TurnResult } from '../engine.js';
 import { brokenOff, emptyAnswer, explain } from './failures.js';
 import type { Heard, Result } from './messages.js';
 
+/** What the program waits when the API did not say how long, at most, in milliseconds. */
+const OWN_DELAY_MS = 1000;
+
 export interface Answered {
   readonly answer: string;
   readonly conversation: string | undefined;
@@ -117,7 +120,8 @@ export class TurnHeard {
   /** The process wants to ask the API again: that is decided where attempts are counted. */
   #giveUp({ status, delayMs }: { status: number | undefined; delayMs: number }): void {
     if (this.#text !== '') this.stop(brokenOff());
-    const retryAfterMs = this.#waitMs ?? delayMs;
+    const asked = delayMs > OWN_DELAY_MS ? delayMs : undefined;
+    const retryAfterMs = this.#waitMs ?? asked;
     this.stop(explain({ status, reason: 'api_error', retryAfterMs }));
   }
 
@@ -143,8 +147,8 @@ export class TurnHeard {
     if (result.isError) {
       const { status, reason } = result;
       const said = this.#showable(result.text);
-      if (this.#text !== '' && reason === 'api_error' && status === undefined) return brokenOff();
-      return explain({ status, reason, kind: this.#kind, said, retryAfterMs: this.#waitMs });
+      const why = explain({ status, reason, kind: this.#kind, said, retryAfterMs: this.#waitMs });
+      return this.#text !== '' && why.code === 'engine_unavailable' ? brokenOff() : why;
     }
     if (this.#broken || (this.#message === 'open' && this.#text !== '')) return brokenOff();
     if ((this.#text || result.text).trim() === '') return emptyAnswer();

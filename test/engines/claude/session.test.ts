@@ -139,9 +139,11 @@ describe('what the API says reaches the asker as', () => {
 
   test.each([
     ['engine_limit', { error_status: 429, retry_delay_ms: 61_000 }, 61_000],
-    ['engine_unavailable', { error_status: 529, retry_delay_ms: 500 }, 500],
-    ['engine_auth', { error_status: 401, retry_delay_ms: 500 }, 500],
-    ['engine_unavailable', { error_status: null, retry_delay_ms: 500 }, 500],
+    ['engine_unavailable', { error_status: 529, retry_delay_ms: 5000 }, 5000],
+    ['engine_auth', { error_status: 401, retry_delay_ms: 5000 }, undefined],
+    // The delay of the program itself says nothing of the API.
+    ['engine_unavailable', { error_status: null, retry_delay_ms: 500 }, undefined],
+    ['engine_limit', { error_status: 429, retry_delay_ms: 600 }, undefined],
   ])('%s, at once, when the API would be asked again: %j', async (code, retry, retryAfterMs) => {
     const { ask } = await open();
     const error = await failure(ask(`[[retry]] ${JSON.stringify(retry)}`));
