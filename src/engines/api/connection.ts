@@ -110,6 +110,8 @@ export class Connection {
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.setKeepAlive(true, PROBE_AFTER_MS);
+    // A request that is aborted while its response ends has left the socket when this error comes.
+    socket.on('error', () => {});
     socket.once('close', () => {
       this.#sockets.delete(socket);
       if (this.#sockets.size === 0 && !this.#isClosed) this.onLost();
@@ -119,6 +121,8 @@ export class Connection {
   #respond(message: IncomingMessage): Response {
     const status = message.statusCode ?? 0;
     if (status < 200 || status > 599) throw new Error(`it answers with HTTP status ${status}`);
+    // Whoever reads it hears of an error by its iterator; one that comes later concerns nobody.
+    message.on('error', () => {});
     const init = { status, headers: headersOf(message) };
     if (status === 204 || status === 205 || status === 304) {
       message.resume();
@@ -133,21 +137,18 @@ export class Connection {
 
   async *#events(message: IncomingMessage): AsyncGenerator<Uint8Array> {
     const gate = new EventGate();
-    let isOver = false;
     try {
       for await (const chunk of message.iterator({ destroyOnReturn: false })) {
         this.onByte();
         yield* gate.push(chunk);
-        if (gate.isOver) {
-          isOver = true;
-          return;
-        }
+        if (gate.isOver) return;
       }
-      isOver = true;
       yield* gate.end();
     } finally {
-      if (isOver) this.#drain(message);
-      else message.destroy();
+      if (!message.readableEnded) {
+        if (gate.isOver) this.#drain(message);
+        else message.destroy();
+      }
     }
   }
 
@@ -155,8 +156,8 @@ export class Connection {
   #drain(message: IncomingMessage): void {
     this.#tail = message;
     let bytes = 0;
-    message.on('error', () => {});
-    message.setTimeout(TAIL_MS, () => message.destroy());
+    // A response that came to its end meanwhile has given its socket back.
+    if (message.socket !== null) message.setTimeout(TAIL_MS, () => message.destroy());
     message.on('data', (chunk: Uint8Array) => {
       bytes += chunk.length;
       if (bytes > MAX_TAIL_BYTES) message.destroy();

@@ -187,10 +187,11 @@ export class ApiSession implements EngineSession {
     const { reconnects, clock, log, service } = this.#parts;
     if (!reconnects || this.#running !== undefined || this.#life.signal.aborted) return;
     if (clock.monotonicMs() - this.#connectedMs < MIN_CONNECTED_MS) return;
-    this.greet(this.#life.signal).catch((error: WarmlineError) => {
-      if (this.#life.signal.aborted) return;
-      log.debug({ engine: service.engine, code: error.code }, `not reconnected: ${error.message}`);
-    });
+    const { engine } = service;
+    this.greet(this.#life.signal).then(
+      () => log.debug({ engine }, 'connection opened again'),
+      (error: WarmlineError) => log.debug({ engine, code: error.code }, error.message),
+    );
   }
 }
 

@@ -1,0 +1,496 @@
+/** What every engine for a model API keeps, against the fake model; run once over each of them. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { type ContextFile, createContextRoots } from '../../../src/context/index.js';
+import type { ApiEngineOptions } from '../../../src/engines/api/index.js';
+import type { Engine, EngineSession, TurnEvent } from '../../../src/engines/index.js';
+import { ConfigError } from '../../../src/errors.js';
+import {
+  type FakeModel,
+  type FakeModelOptions,
+  startFakeModel,
+} from '../../../src/fake-model/index.js';
+import { createLogger } from '../../../src/log.js';
+import { engineContract } from '../../contract/engine.suite.js';
+import { startServer, streamEvents } from './support.js';
+
+export const MODEL = 'fake-model';
+export const KEY = 'k3y-0f-the-tests';
+const never = new AbortController().signal;
+
+export interface ApiSubject {
+  create(options: ApiEngineOptions): Promise<Engine>;
+  /** From the address of the fake model. */
+  baseUrl(url: string): string;
+  /** An address where its own server is. */
+  readonly officialUrl: string;
+  /** The events of the answer `All of it.` */
+  readonly whole: readonly string[];
+  /** The same, but for those that say that it is complete. */
+  readonly unfinished: readonly string[];
+}
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+/** The lines of the log, as text; `onLine` is told of each. */
+export function testLog(onLine: (line: string) => void = () => {}) {
+  const lines: string[] = [];
+  const write = (line: string) => {
+    lines.push(line);
+    onLine(line);
+  };
+  return { log: createLogger({ level: 'trace', destination: { write } }), lines };
+}
+
+export async function contextOf(text: string): Promise<ContextFile> {
+  const directory = mkdtempSync(join(tmpdir(), 'warmline-api-'));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  writeFileSync(join(directory, 'NOTES.md'), text);
+  const roots = await createContextRoots({ roots: [directory], maxBytes: 1_000_000 });
+  return (await roots.resolve('NOTES.md')) as ContextFile;
+}
+
+export const NOTES = '# Ports\n\nThe bridge listens on port 9999.\n\n# Owner\n\nAda owns it.\n';
+
+export interface World {
+  readonly fake: FakeModel;
+  readonly engine: Engine;
+  readonly logged: readonly string[];
+  open(context?: ContextFile): Promise<EngineSession>;
+}
+
+export async function worldOf(
+  subject: ApiSubject,
+  options: Partial<ApiEngineOptions> = {},
+  fakeOptions: FakeModelOptions = {},
+): Promise<World> {
+  const fake = await startFakeModel(fakeOptions);
+  cleanups.push(() => fake.close());
+  const { log, lines } = testLog();
+  const baseUrl = subject.baseUrl(fake.url);
+  const engine = await subject.create({
+    name: 'remote',
+    model: MODEL,
+    baseUrl,
+    key: KEY,
+    log,
+    ...options,
+  });
+  cleanups.push(() => engine.close());
+  return {
+    fake,
+    engine,
+    logged: lines,
+    open: async (context) => {
+      const session = await engine.open({ context, sticky: undefined, signal: never });
+      cleanups.push(() => session.close());
+      return session;
+    },
+  };
+}
+
+export function ask(
+  session: EngineSession,
+  question: string,
+  context?: ContextFile,
+  emit: (event: TurnEvent) => void = () => {},
+) {
+  return session.turn({ question, context }, emit);
+}
+
+export function apiSuite(name: string, subject: ApiSubject): void {
+  engineContract(name, {
+    create: async () => (await worldOf(subject)).engine,
+    context: () => contextOf(NOTES),
+    question: 'Which port does the bridge listen on?',
+    endless: '[[fake: stall]] anybody there?',
+    streamed: '[[fake: deltas=5]] Say something of some length about the port.',
+  });
+
+  const world = (options?: Partial<ApiEngineOptions>, fake?: FakeModelOptions) =>
+    worldOf(subject, options, fake);
+
+  test(`${name}: an answer comes with its citation, its cost and why it ended`, async () => {
+    const { open } = await world();
+    const context = await contextOf(NOTES);
+    const session = await open();
+    const question = '[[fake: cite=NOTES.md:3-3 text=The bridge listens on port 9999]] Which port?';
+    const result = await ask(session, question, context);
+    expect(result.answer).toContain('9999');
+    expect(result.sources).toEqual(['NOTES.md:3-3']);
+    expect(result.stopReason).toBe('end_turn');
+    expect(result.usage?.output_tokens).toBeGreaterThan(0);
+  });
+
+  test(`${name}: the system text is the same to the byte for every question, and read from the cache`, async () => {
+    const { fake, open } = await world();
+    const context = await contextOf(NOTES);
+    const session = await open();
+    const first = await ask(session, 'Which port?', context);
+    await session.reset();
+    const second = await ask(await open(), 'Who owns it?', context);
+    expect(first.usage?.cache_read_input_tokens ?? 0).toBe(0);
+    expect(second.usage?.cache_read_input_tokens).toBeGreaterThan(0);
+    const systems = fake.requests.map(({ system }) => system);
+    expect(systems).toHaveLength(2);
+    expect(systems[0]).toContain('3| The bridge listens on port 9999.');
+    expect(new Set(systems).size).toBe(1);
+  });
+
+  test(`${name}: a fresh turn is in no other request, however it ended`, async () => {
+    const { fake, open } = await world();
+    const session = await open();
+    await ask(session, 'The canary is called Tweety.');
+    await session.reset();
+    await expect(ask(session, '[[fake: half]] Tweety?')).rejects.toThrow();
+    await session.reset();
+    const stopped = ask(session, '[[fake: stall]] Tweety?');
+    await fake.waitForRequest(({ question }) => question === 'Tweety?');
+    session.cancel();
+    await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+    await session.reset();
+    fake.clear();
+    for (const one of [session, await open()]) await ask(one, 'What is the canary called?');
+    expect(fake.requests).toHaveLength(2);
+    for (const { raw } of fake.requests) expect(raw).not.toContain('Tweety');
+  });
+
+  test(`${name}: a session that is not reset remembers what was answered, and nothing that failed`, async () => {
+    const { fake, open } = await world();
+    const session = await open();
+    await ask(session, '[[fake: text=Nice to meet you]] I am Ada.');
+    await expect(ask(session, '[[fake: half]] Never mind.')).rejects.toThrow();
+    await ask(session, 'Who am I?');
+    const said = fake.requests.at(-1)?.messages.map(({ role, text }) => `${role}: ${text}`);
+    expect(said).toEqual([
+      'user: [[fake: text=Nice to meet you]] I am Ada.',
+      'assistant: Nice to meet you',
+      'user: Who am I?',
+    ]);
+  });
+
+  test(`${name}: a conversation that outgrew the model goes on without its older half`, async () => {
+    const { fake, open } = await world();
+    const session = await open();
+    for (const turn of ['one', 'two', 'three', 'four']) await ask(session, turn);
+    await expect(ask(session, '[[fake: too-long]] five')).rejects.toMatchObject({
+      code: 'engine_error',
+    });
+    await ask(session, 'five');
+    const said = fake.requests.at(-1)?.messages.map(({ text }) => text);
+    expect(said).toHaveLength(5);
+    expect(said?.[0]).toBe('three');
+  });
+
+  test.each(['half', 'half-end', 'bad-json', 'empty', 'hang-up', 'tool=Read'])(
+    `${name}: an answer that is %s is no answer, and the session answers on`,
+    async (words) => {
+      const { open } = await world();
+      const session = await open();
+      await expect(ask(session, `[[fake: ${words}]] Hello?`)).rejects.toMatchObject({
+        code: 'engine_error',
+      });
+      await expect(ask(session, 'Hello?')).resolves.toHaveProperty('answer');
+    },
+  );
+
+  test(`${name}: a server that fails in mid-stream gives no answer`, async () => {
+    const { open } = await world();
+    await expect(ask(await open(), '[[fake: half-error]] Hello?')).rejects.toMatchObject({
+      code: expect.stringMatching(/^engine_(?:error|unavailable)$/),
+    });
+  });
+
+  test(`${name}: all the text of an answer without its end is no answer`, async () => {
+    const server = await startServer((_, response) => {
+      streamEvents(response, subject.unfinished);
+      response.end();
+    });
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    let heard = '';
+    const turn = ask(session, 'Hello?', undefined, (event) => {
+      if (event.type === 'delta') heard += event.text;
+    });
+    await expect(turn).rejects.toMatchObject({ code: 'engine_error' });
+    expect(heard).toBe('All of it.');
+  });
+
+  test(`${name}: a turn that is cancelled in mid-stream ends at the server and is no answer`, async () => {
+    const { fake, open } = await world();
+    const session = await open();
+    const turn = ask(session, '[[fake: endless gap=0]] Go on!', undefined, (event) => {
+      if (event.type === 'delta') session.cancel();
+    });
+    await expect(turn).rejects.toMatchObject({ code: 'cancelled' });
+    await fake.waitForRequest(({ aborted }) => aborted);
+  });
+
+  test.each(['silence', 'stall', 'half-silence', 'pings'])(
+    `${name}: a server in %s is waited for until the turn is cancelled or its session closed`,
+    async (ending) => {
+      const { fake, open } = await world();
+      const [cancelled, closed] = [await open(), await open()];
+      const turns = [cancelled, closed].map((session) => ask(session, `[[fake: ${ending}]] x`));
+      await fake.waitForRequest(() => fake.requests.length === 2);
+      cancelled.cancel();
+      await closed.close();
+      const outcomes = await Promise.allSettled(turns);
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      await fake.waitForRequest(() => fake.requests.every(({ aborted }) => aborted));
+    },
+  );
+
+  test(`${name}: pings are signs of life`, async () => {
+    const { open } = await world();
+    const session = await open();
+    let signs = 0;
+    const turn = ask(session, '[[fake: pings gap=0]] x', undefined, ({ type }) => {
+      if (type === 'alive') signs += 1;
+      if (signs === 5) session.cancel();
+    });
+    await expect(turn).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  test.each([
+    ['401', 'engine_auth', 'failed', 'ok'],
+    ['403', 'engine_auth', 'failed', 'ok'],
+    ['429', 'engine_limit', 'unknown', 'limited'],
+    ['500', 'engine_unavailable', 'unknown', 'ok'],
+    ['503', 'engine_unavailable', 'unknown', 'ok'],
+    ['529', 'engine_unavailable', 'unknown', 'ok'],
+    ['400', 'bad_request', 'unknown', 'ok'],
+    ['too-long', 'context_too_large', 'unknown', 'ok'],
+    ['413', 'context_too_large', 'unknown', 'ok'],
+  ] as const)(
+    `${name}: %s is told as %s, once, and shows in the status`,
+    async (words, code, auth, limit) => {
+      const { fake, engine, open } = await world();
+      const session = await open();
+      await expect(ask(session, `[[fake: ${words}]] Hello?`)).rejects.toMatchObject({ code });
+      expect(fake.requests).toHaveLength(1);
+      expect(engine.status()).toMatchObject({ auth, limit: { state: limit } });
+      await ask(session, 'Hello?');
+      expect(engine.status()).toMatchObject({ auth: 'ok', limit: { state: 'ok' } });
+    },
+  );
+
+  test(`${name}: a limit ends when its reset has come`, async () => {
+    let nowUs = 1_000_000;
+    const clock = { monotonicMs: () => nowUs / 1000, wallUs: () => nowUs };
+    const { engine, open } = await world({ clock });
+    const turn = ask(await open(), '[[fake: 429 reset=90]] Hello?');
+    await expect(turn).rejects.toMatchObject({ code: 'engine_limit', retryAfterMs: 90_000 });
+    expect(engine.status().limit).toEqual({ state: 'limited', resetAtMs: 91_000 });
+    nowUs += 90_000_000;
+    expect(engine.status().limit).toEqual({ state: 'ok' });
+  });
+
+  test(`${name}: a huge answer arrives whole, piece by piece`, async () => {
+    const { open } = await world();
+    let [pieces, chars] = [0, 0];
+    const { answer } = await ask(await open(), '[[fake: huge=3000000]] x', undefined, (event) => {
+      if (event.type !== 'delta') return;
+      pieces += 1;
+      chars += event.text.length;
+    });
+    expect(answer).toHaveLength(3_000_000);
+    expect(chars).toBe(3_000_000);
+    expect(pieces).toBeGreaterThan(10);
+  });
+
+  test(`${name}: bytes that are no UTF-8 do not end an answer`, async () => {
+    const { open } = await world();
+    const { answer } = await ask(await open(), '[[fake: bad-encoding deltas=3]] Some words here.');
+    expect(answer).toContain('\ufffd');
+    expect(answer.isWellFormed()).toBe(true);
+  });
+
+  test(`${name}: questions share the connection that was opened before the first`, async () => {
+    const { fake, open } = await world();
+    const session = await open();
+    expect(fake.connections).toBe(1);
+    for (const question of ['One?', 'Two?', 'Three?']) {
+      await ask(session, question);
+      await session.reset();
+    }
+    expect(fake.requests.map(({ connection }) => connection)).toEqual([1, 1, 1]);
+    expect(fake.connections).toBe(1);
+  });
+
+  test(`${name}: a context is shown to the provider once before it is asked about, if wanted`, async () => {
+    const { fake, open } = await world({ prefetch: true });
+    const context = await contextOf(NOTES);
+    const session = await open(context);
+    await open(context);
+    expect(fake.requests).toHaveLength(1);
+    const { usage } = await ask(session, 'Which port?', context);
+    expect(usage?.cache_read_input_tokens).toBeGreaterThan(0);
+    expect(fake.requests.at(-1)?.messages).toHaveLength(1);
+    expect(fake.requests.at(-1)?.system).toBe(fake.requests[0]?.system);
+  });
+
+  test(`${name}: the key is in nothing that is logged or told, even when the server repeats it`, async () => {
+    const server = await startServer(({ method, headers }, response) => {
+      const said = JSON.stringify({ error: { message: `I heard ${headers.authorization}` } });
+      response.writeHead(method === 'GET' ? 404 : 400, { 'content-type': 'application/json' });
+      response.end(said);
+    });
+    const { log, lines } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    const error = await ask(session, 'Hello?').catch((thrown: unknown) => thrown);
+    expect(server.received.at(-1)?.headers.authorization).toBe(`Bearer ${KEY}`);
+    log.info({ err: error }, 'as a log shows it');
+    expect(lines.at(-1)).toContain('I heard Bearer [key]');
+    expect(lines.join('')).not.toContain(KEY);
+  });
+
+  test(`${name}: without a key none is sent`, async () => {
+    const { fake, open } = await world({ key: undefined });
+    await ask(await open(), 'Hello?');
+    expect(Object.keys(fake.requests[0]?.headers ?? {})).not.toContain('authorization');
+    expect(Object.keys(fake.requests[0]?.headers ?? {})).not.toContain('x-api-key');
+  });
+
+  test(`${name}: where nothing listens no session opens, and the error says what to do`, async () => {
+    const { fake, engine } = await world();
+    await fake.close();
+    cleanups.shift();
+    const opened = engine.open({ context: undefined, sticky: undefined, signal: never });
+    await expect(opened).rejects.toMatchObject({
+      code: 'engine_unavailable',
+      message: expect.stringContaining(`${fake.url}`),
+    });
+    await expect(opened).rejects.toThrow(/is the server running there/);
+  });
+
+  test(`${name}: a key that is refused opens no session`, async () => {
+    const server = await startServer((_, response) => response.writeHead(401).end('{}'));
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const opened = engine.open({ context: undefined, sticky: undefined, signal: never });
+    await expect(opened).rejects.toMatchObject({ code: 'engine_auth' });
+    expect(engine.status().auth).toBe('failed');
+    await server.until(() => server.sockets.size === 0);
+  });
+
+  test(`${name}: a model that is not there is told with those that are`, async () => {
+    const server = await startServer(({ url }, response) => {
+      const isList = /\/models(?:\?|$)/.test(url);
+      response.writeHead(isList ? 200 : 404, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(isList ? { data: [{ id: 'small' }, { id: 'large' }] } : {}));
+    });
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    await expect(ask(session, 'Hello?')).rejects.toMatchObject({
+      code: 'engine_unavailable',
+      message: expect.stringContaining('it has small, large'),
+    });
+  });
+
+  secureTests(name, subject);
+  configTests(name, subject);
+}
+
+function secureTests(name: string, subject: ApiSubject): void {
+  async function secureWorld() {
+    const server = await startServer(
+      ({ method }, response) => {
+        if (method === 'GET') {
+          response.end('{}');
+          return;
+        }
+        streamEvents(response, subject.whole);
+        response.end();
+      },
+      { isSecure: true },
+    );
+    const time = { ms: 0 };
+    const clock = { monotonicMs: () => time.ms, wallUs: () => time.ms * 1000 };
+    let tellReopened = () => {};
+    const reopened = new Promise<void>((resolve) => {
+      tellReopened = resolve;
+    });
+    const { log } = testLog((line) => {
+      if (line.includes('opened again')) tellReopened();
+    });
+    const options = { name: 'remote', model: MODEL, key: KEY, log, clock };
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ ...options, baseUrl, ca: server.ca });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    return { server, session, time, reopened };
+  }
+
+  test(`${name}: the TLS handshake is over before the first question, and is the only one`, async () => {
+    const { server, session } = await secureWorld();
+    expect(server.connections).toBe(1);
+    for (const question of ['One?', 'Two?']) {
+      await expect(ask(session, question)).resolves.toMatchObject({ answer: 'All of it.' });
+      await session.reset();
+    }
+    expect(server.connections).toBe(1);
+  });
+
+  test(`${name}: a secure connection the server lets go is open again before the next question`, async () => {
+    const { server, session, time, reopened } = await secureWorld();
+    time.ms += 60_000;
+    for (const socket of server.sockets) socket.destroy();
+    await reopened;
+    expect(server.connections).toBe(2);
+    await ask(session, 'Hello?');
+    expect(server.connections).toBe(2);
+  });
+
+  test(`${name}: a server that ends every connection at once is left alone until it is asked`, async () => {
+    const { server, session } = await secureWorld();
+    for (const socket of server.sockets) socket.destroy();
+    await server.until(() => server.sockets.size === 0);
+    await ask(session, 'Hello?');
+    // The look-up at the opening and the question, and none between.
+    expect(server.received).toHaveLength(2);
+  });
+}
+
+function configTests(name: string, subject: ApiSubject): void {
+  const { log } = testLog();
+  const good = { name: 'remote', model: MODEL, key: KEY, log };
+
+  test.each<[string, Partial<ApiEngineOptions>, RegExp]>([
+    ['no model', { model: undefined }, /needs a model/],
+    ['no key where one is needed', { key: undefined }, /needs a key/],
+    ['a key of two lines', { key: 'one\ntwo' }, /key/],
+    ['an address that is none', { baseUrl: 'localhost:11434' }, /base URL/],
+    ['a secret in the address', { baseUrl: 'https://me:secret@host/v1' }, /base URL/],
+  ])(`${name}: %s is a mistake in the settings`, async (_, wrong, message) => {
+    const { baseUrl = subject.officialUrl } = wrong;
+    const creating = subject.create({ ...good, baseUrl, ...wrong });
+    await expect(creating).rejects.toBeInstanceOf(ConfigError);
+    await expect(creating).rejects.toThrow(message);
+    await expect(creating).rejects.not.toThrow(/secret|two/);
+  });
+
+  test(`${name}: a key that would cross a network in the clear is warned of`, async () => {
+    const { log, lines } = testLog();
+    await subject.create({ ...good, log, baseUrl: 'http://10.0.0.1/v1' });
+    expect(lines.join('')).toContain('unencrypted');
+    await subject.create({ ...good, log: testLog().log, baseUrl: 'http://127.0.0.1:1/v1' });
+    expect(lines).toHaveLength(1);
+  });
+}
