@@ -1,8 +1,18 @@
-/** Wires the server process: context roots, engine, bridge and the TCP door. */
+/** Wires the server process: context roots, engines, bridge and the TCP door. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createBridge } from './bridge/index.js';
+import { type ConfiguredEngine, createBridge } from './bridge/index.js';
 import { systemClock } from './clock.js';
-import { readToken, type Settings } from './config/index.js';
+import {
+  type EngineSettings,
+  type Environment,
+  environment,
+  readKey,
+  readToken,
+  type Settings,
+  stateHome,
+} from './config/index.js';
 import { type ContextRoots, createContextRoots } from './context/index.js';
 import type { Engine } from './engines/index.js';
 import { ConfigError } from './errors.js';
@@ -40,9 +50,9 @@ export async function startServer(
   if (defaultContext !== undefined) await requireDefault(contexts);
   const { tokenFile } = settings.address;
   const token = tokenFile === undefined ? undefined : readToken(tokenFile);
-  const engine = await createEngine(settings.engine);
   const bridge = createBridge({
-    engines: [{ engine, limits: poolLimits(settings) }],
+    engines: await createEngines(settings, log),
+    defaultEngine: settings.engine.engine,
     contexts,
     clock: systemClock,
     log,
@@ -106,34 +116,91 @@ function contextOptions({ context }: Settings) {
   return { roots, defaultContext, maxBytes };
 }
 
-/** An engine's code loads when it is the one that is used. */
-async function createEngine(settings: Settings['engine']): Promise<Engine> {
-  switch (settings.engine) {
+/** All or none: what was made is released when another one cannot be. */
+async function createEngines(
+  { engines, address }: Settings,
+  log: Log,
+): Promise<ConfiguredEngine[]> {
+  const made: ConfiguredEngine[] = [];
+  try {
+    for (const settings of engines) {
+      const { kind, aliases, fallback } = settings;
+      const engine = await createEngine(settings, address.port, log);
+      made.push({ engine, kind, aliases, fallback, limits: poolLimits(settings) });
+    }
+    return made;
+  } catch (error) {
+    await Promise.allSettled(made.map(({ engine }) => engine.close()));
+    throw error;
+  }
+}
+
+/** An engine's code loads when it is one that is used. */
+async function createEngine(settings: EngineSettings, port: number, log: Log): Promise<Engine> {
+  const { name, kind, model, baseUrl, maxContextBytes } = settings;
+  const env = environment();
+  const common = { name, model, baseUrl, maxContextBytes, key: readKey(settings, env), env, log };
+  switch (kind) {
     case 'extract': {
       const { createExtractEngine } = await import('./engines/extract/index.js');
-      return createExtractEngine();
+      return createExtractEngine({ name });
     }
     case 'fake': {
       const { FakeEngine } = await import('./engines/fake/index.js');
-      return new FakeEngine({ delayMs: settings.fakeDelayMs, deltas: settings.fakeDeltas });
+      const { fakeDelayMs: delayMs, fakeDeltas: deltas } = settings;
+      return new FakeEngine({ name, model, delayMs, deltas });
+    }
+    case 'claude': {
+      const { createClaudeEngine } = await import('./engines/claude/index.js');
+      const { claudePath, firstByteMs } = settings;
+      const stateDir = settings.stateDir ?? usualStateDir(env, port, log);
+      const apiTimeoutMs = Math.ceil(firstByteMs * API_TIME);
+      return createClaudeEngine({ ...common, claudePath, stateDir, apiTimeoutMs });
+    }
+    case 'acp':
+      throw new ConfigError(`engine ${name}: this version has no engine of kind ${kind}`);
+    case 'openai': {
+      const { createOpenAiEngine } = await import('./engines/openai/index.js');
+      return createOpenAiEngine(common);
+    }
+    case 'anthropic': {
+      const { createAnthropicEngine } = await import('./engines/anthropic/index.js');
+      return createAnthropicEngine(common);
     }
   }
 }
 
-function poolLimits({ sessions, turns }: Settings): PoolLimits {
+/** Part of the first-byte clock that an API gets: its own error says more than the clock's. */
+const API_TIME = 0.9;
+
+/** Apart for each port, so that two bridges of one user do not meet; none for a port by chance. */
+function usualStateDir(env: Environment, port: number, log: Log): string | undefined {
+  const home = stateHome(env);
+  if (home === undefined || port === 0) return undefined;
+  const directory = join(home, 'warmline', `port-${port}`);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return directory;
+  } catch (error) {
+    log.warn({ err: error }, 'conversations are not remembered: their directory cannot be made');
+    return undefined;
+  }
+}
+
+function poolLimits(engine: EngineSettings): PoolLimits {
   return {
     ...DEFAULT_LIMITS,
-    size: sessions.maxSessions,
-    spares: sessions.spares,
-    queueLimit: sessions.maxQueued,
-    idleMs: sessions.sessionIdleMs,
-    openMs: sessions.sessionOpenMs,
-    maxTurns: sessions.sessionMaxTurns,
-    maxAgeMs: sessions.sessionMaxAgeMs,
-    maxMemoryBytes: sessions.sessionMaxBytes,
-    firstByteMs: sessions.firstByteMs,
-    idleGapMs: turns.idleGapMs,
-    totalMs: turns.turnTimeoutMs,
-    scheduleToCloseMs: sessions.questionTimeoutMs,
+    size: engine.maxSessions,
+    spares: engine.spares,
+    queueLimit: engine.maxQueued,
+    idleMs: engine.sessionIdleMs,
+    openMs: engine.sessionOpenMs,
+    maxTurns: engine.sessionMaxTurns,
+    maxAgeMs: engine.sessionMaxAgeMs,
+    maxMemoryBytes: engine.sessionMaxBytes,
+    firstByteMs: engine.firstByteMs,
+    idleGapMs: engine.idleGapMs,
+    totalMs: engine.turnTimeoutMs,
+    scheduleToCloseMs: engine.questionTimeoutMs,
   };
 }

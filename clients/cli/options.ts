@@ -46,6 +46,15 @@ export function withSetting(command: Command, key: string): Command {
   return command;
 }
 
+/** Another flag for a setting that the command takes already. */
+export function withAlias(command: Command, flag: string, key: string): Command {
+  for (const setting of describedSettings()) {
+    if (setting.key !== key) continue;
+    command.addOption(toOption({ ...setting, flag }, `the same as ${setting.flag}`));
+  }
+  return command;
+}
+
 function toOption(setting: Described, about: string): Option {
   const flags = setting.value === '' ? setting.flag : `${setting.flag} <${setting.value}>`;
   const option = new Option(flags, about + standardText(setting));

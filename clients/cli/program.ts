@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../../src/version.js';
 import { complain, EXIT, exitCodeOf } from './failure.js';
-import { milliseconds, type Words, withSetting, withSettings } from './options.js';
+import { milliseconds, type Words, withAlias, withSetting, withSettings } from './options.js';
 
 /** Runs one command. @returns its exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -55,7 +55,7 @@ function describe(exitWith: (code: number) => void): Command {
     'process',
   ).action(run(async () => (await import('./commands/up.js')).up));
 
-  withSettings(
+  const serve = withSettings(
     command('serve', 'run the bridge: warm sessions behind a TCP port'),
     'address',
     'engine',
@@ -64,7 +64,10 @@ function describe(exitWith: (code: number) => void): Command {
     'turns',
     'server',
     'process',
-  ).action(run(async () => (await import('./commands/serve.js')).serve));
+  );
+  withAlias(serve, '--concurrency', 'maxSessions').action(
+    run(async () => (await import('./commands/serve.js')).serve),
+  );
 
   withSettings(
     command('autopoll', 'answer the questions on a memory bus through the bridge')

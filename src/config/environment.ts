@@ -1,4 +1,5 @@
 /** The only reader of the process's environment. */
+import { isAbsolute, join } from 'node:path';
 import { ENV_PREFIX } from './names.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -11,4 +12,13 @@ export function environment(): Environment {
 export function environmentWithoutSettings(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith(ENV_PREFIX));
   return Object.fromEntries(others);
+}
+
+/**
+ * Where programs of this user keep what is to survive them, or undefined when they have no home.
+ * https://specifications.freedesktop.org/basedir-spec/latest/
+ */
+export function stateHome({ XDG_STATE_HOME: named, HOME: home }: Environment): string | undefined {
+  if (named !== undefined && isAbsolute(named)) return named;
+  return home !== undefined && isAbsolute(home) ? join(home, '.local', 'state') : undefined;
 }

@@ -1,6 +1,20 @@
-export { environment, environmentWithoutSettings } from './environment.js';
-export { type Flags, type LoadOptions, loadSettings } from './load.js';
-export { type Described, describedSettings, readFlag, wholeAbout } from './names.js';
+export { ENGINE_KINDS, type EngineKind } from './engine-keys.js';
+export type { EngineSettings } from './engines.js';
+export {
+  type Environment,
+  environment,
+  environmentWithoutSettings,
+  stateHome,
+} from './environment.js';
+export { readKey } from './key.js';
+export { type Flags, type LoadOptions, loadSettings, type Settings } from './load.js';
+export {
+  type Described,
+  describedSettings,
+  describedTable,
+  readFlag,
+  wholeAbout,
+} from './names.js';
 export { settingsReference } from './reference.js';
-export type { Section, Settings } from './settings.js';
+export type { Section } from './settings.js';
 export { readToken } from './token.js';

@@ -2,9 +2,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { checkGiven, type Given, isTable, unknownName, withPaths } from './check.js';
+import { ENGINE_KINDS } from './engine-keys.js';
+import { adviceAgainst, type EngineTables, readTables } from './engine-tables.js';
+import { configuredEngines, type EngineSettings } from './engines.js';
 import type { Environment } from './environment.js';
 import { type Described, describedSettings, ENV_PREFIX, nearest } from './names.js';
-import { SECTIONS, type Settings } from './settings.js';
+import { SECTIONS, type Sections } from './settings.js';
+
+export type Settings = Omit<Sections, 'engine'> & {
+  readonly engine: Sections['engine'] & { readonly engine: string };
+  /** Every engine that runs; the default one is named by `engine.engine`. */
+  readonly engines: readonly EngineSettings[];
+};
 
 /** Values given as flags, by key (`contextRoot`), already checked; `config` names the file. */
 export type Flags = Readonly<Record<string, unknown>>;
@@ -18,34 +28,40 @@ export interface LoadOptions {
 
 const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
 const USUAL_FILE = 'warmline.toml';
-
-/** A value as it was given, and by which name, for the error that it may deserve. */
-interface Given {
-  readonly value: unknown;
-  readonly name: string;
-  /** The directory that a relative path in it starts from. */
-  readonly base: string;
-}
+const ENGINES = 'engines';
 
 type Source = ReadonlyMap<string, Given>;
 
 /** @throws ConfigError naming the key, and the nearest known one when there is none of that name */
 export async function loadSettings({ flags, env, cwd }: LoadOptions): Promise<Settings> {
-  const sources = [
-    fromFlags(flags, cwd),
-    fromVariables(env, cwd),
-    await fromFile(configFile(flags, env, cwd)),
-  ];
+  const file = await fromFile(configFile(flags, env, cwd));
+  // Every source is checked, also where another one wins: a mistake is not to lie in wait.
+  const sources = [fromFlags(flags, cwd), fromVariables(env, cwd), file.settings].map(checked);
+  const [byFlag, byVariable, byFile] = sources as [Source, Source, Source];
   const values = new Map<string, unknown>();
   for (const setting of describedSettings()) {
-    // Every source is checked, also where another one wins: a mistake is not to lie in wait.
-    const checked = sources.map((source) => check(setting, source.get(setting.key)));
-    const value = checked.find((given) => given !== undefined) ?? standard(setting, cwd);
+    const given = sources.find((source) => source.has(setting.key))?.get(setting.key);
+    const value = given === undefined ? standard(setting, cwd) : given.value;
     if (value !== undefined) values.set(setting.key, value);
   }
-  const settings = bySection(values);
-  refuseContradictions(settings);
-  return settings;
+  const sections = bySection(values);
+  refuseContradictions(sections);
+  const { engines, usual } = configuredEngines({
+    tables: file.tables,
+    byFlag,
+    byVariable,
+    byFile,
+    values,
+  });
+  return { ...sections, engine: { ...sections.engine, engine: usual }, engines };
+}
+
+function checked(source: Source): Source {
+  const settings = describedSettings().flatMap((setting) => {
+    const given = source.get(setting.key);
+    return given === undefined ? [] : [[setting.key, checkGiven(setting, given)] as const];
+  });
+  return new Map(settings);
 }
 
 function fromFlags(flags: Flags, cwd: string): Source {
@@ -76,16 +92,20 @@ function configFile(flags: Flags, env: Environment, cwd: string): string | undef
   return existsSync(usual) ? usual : undefined;
 }
 
-async function fromFile(file: string | undefined): Promise<Source> {
-  const given = new Map<string, Given>();
-  if (file === undefined) return given;
+async function fromFile(
+  file: string | undefined,
+): Promise<{ readonly settings: Source; readonly tables: EngineTables }> {
+  const settings = new Map<string, Given>();
+  if (file === undefined) return { settings, tables: new Map() };
+  const { [ENGINES]: tables, ...plain } = await readToml(file);
   const byKey = new Map(describedSettings().map((setting) => [setting.fileKey, setting]));
-  for (const [key, value] of Object.entries(await readToml(file))) {
+  const base = dirname(file);
+  for (const [key, value] of Object.entries(plain)) {
     const setting = byKey.get(key);
-    if (setting === undefined) throw unknownName(`${file}: key`, key, [...byKey.keys()], value);
-    given.set(setting.key, { value, name: `${file}: ${key}`, base: dirname(file) });
+    if (setting === undefined) throw unknownKey(file, key, [...byKey.keys()], value);
+    settings.set(setting.key, { value, name: `${file}: ${key}`, base });
   }
-  return given;
+  return { settings, tables: readTables(tables, file) };
 }
 
 async function readToml(file: string): Promise<Record<string, unknown>> {
@@ -102,55 +122,34 @@ async function readToml(file: string): Promise<Record<string, unknown>> {
   }
 }
 
-function unknownName(
-  what: string,
-  name: string,
+function unknownKey(
+  file: string,
+  key: string,
   known: readonly string[],
-  value?: unknown,
+  value: unknown,
 ): ConfigError {
-  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isTable(value)) return adviceAgainst(file, key) ?? unknownName(`${file}: key`, key, known);
+  const [kind] = nearest(key, [...ENGINE_KINDS, ENGINES]) === ENGINES ? ['NAME'] : [key];
   return new ConfigError(
-    isTable
-      ? `${what} "${name}" is a table; settings are plain keys without a [table]`
-      : `${what} "${name}" is not known; did you mean "${nearest(name, known)}"?`,
+    `${file}: key "${key}" is a table; settings are plain keys without a [table], engines are [${ENGINES}.${kind}]`,
   );
-}
-
-function check(setting: Described, given: Given | undefined): unknown {
-  if (given === undefined) return undefined;
-  const checked = setting.schema.safeParse(given.value);
-  if (!checked.success) {
-    throw new ConfigError(`${given.name} must be ${setting.expects}, not ${shown(given.value)}`);
-  }
-  return withPaths(setting, checked.data, given.base);
 }
 
 function standard(setting: Described, cwd: string): unknown {
   return withPaths(setting, setting.standard, cwd);
 }
 
-function withPaths(setting: Described, value: unknown, base: string): unknown {
-  if (!setting.isPath || value === undefined) return value;
-  if (Array.isArray(value)) return value.map((path) => resolve(base, path));
-  return resolve(base, String(value));
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function bySection(values: ReadonlyMap<string, unknown>): Settings {
+function bySection(values: ReadonlyMap<string, unknown>): Sections {
   const settings = Object.entries(SECTIONS).map(([name, schema]) => {
     const keys = Object.keys(schema.shape).filter((key) => values.has(key));
     return [name, Object.fromEntries(keys.map((key) => [key, values.get(key)]))];
   });
   // Each value has passed its own schema above, and each section holds the keys of its schema.
-  return Object.fromEntries(settings) as Settings;
+  return Object.fromEntries(settings) as Sections;
 }
 
 /** Each of these is fine by itself and wrong beside another. */
-function refuseContradictions({ server, sessions, autopoll }: Settings): void {
+function refuseContradictions({ server, sessions, autopoll }: Sections): void {
   if (server.httpPort !== 'off') {
     throw new ConfigError(
       'this version has no HTTP door yet: set http_port to off, or leave it out',

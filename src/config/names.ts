@@ -1,6 +1,7 @@
 /** The settings as one list, with the names people write them by. */
 import { distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
+import { ENGINE_KEYS, INHERITED } from './engine-keys.js';
 import { type About, aboutOf } from './setting.js';
 import { SECTIONS, type Section } from './settings.js';
 
@@ -31,6 +32,19 @@ const ALL: readonly Described[] = Object.entries(SECTIONS).flatMap(([section, sc
     describe(section as Section, key, setting as z.ZodType),
   ),
 );
+
+/** The keys of an `[engines.NAME]` table: those of its own, then the settings it may set otherwise. */
+export function describedTable(): {
+  readonly own: readonly Described[];
+  readonly inherited: readonly Described[];
+} {
+  return TABLE;
+}
+
+const TABLE = {
+  own: Object.entries(ENGINE_KEYS.shape).map(([key, setting]) => describe('engine', key, setting)),
+  inherited: INHERITED.map((key) => ALL.find((setting) => setting.key === key) as Described),
+};
 
 function describe(section: Section, key: string, schema: z.ZodType): Described {
   const words = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -19,6 +19,8 @@ export interface About {
   readonly isPath: boolean;
   /** Can be given several times; in a variable the values are separated by commas. */
   readonly isList: boolean;
+  /** What people write here by mistake may be a secret: no error repeats it. */
+  readonly isDelicate?: boolean;
 }
 
 const registry = z.registry<About>();
@@ -66,6 +68,23 @@ export function whole(standard: number, options: WholeOptions) {
     });
 }
 
+export function optionalWhole(options: WholeOptions) {
+  const { about, unit, min = 0, max = 2 ** 40 } = options;
+  return z
+    .int()
+    .min(min)
+    .max(max)
+    .optional()
+    .register(registry, {
+      about,
+      value: unit,
+      expects: `a whole number from ${min} to ${max}`,
+      read: readWhole,
+      isPath: false,
+      isList: false,
+    });
+}
+
 interface TextOptions {
   readonly about: string;
   readonly aboutListening?: string;
@@ -80,6 +99,37 @@ export function text(standard: string, options: TextOptions) {
 
 export function optionalText(options: TextOptions) {
   return Text.optional().register(registry, { ...TEXT, ...options });
+}
+
+/** The name of a variable whose value is a secret; people write the secret here by mistake. */
+export function variableName(about: string) {
+  return Text.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)
+    .optional()
+    .register(registry, {
+      ...TEXT,
+      about,
+      value: 'NAME',
+      expects: 'the name of a variable, not the key itself',
+      isDelicate: true,
+    });
+}
+
+/** An address without credentials: those have a place of their own. */
+export function optionalUrl(options: TextOptions) {
+  return Text.refine(isPlainUrl)
+    .optional()
+    .register(registry, {
+      ...TEXT,
+      ...options,
+      expects: 'an http:// or https:// address without a user or password',
+      isDelicate: true,
+    });
+}
+
+function isPlainUrl(given: string): boolean {
+  if (!URL.canParse(given)) return false;
+  const { protocol, username, password } = new URL(given);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
 }
 
 export function optionalPath(options: TextOptions) {
@@ -100,6 +150,22 @@ export function texts(pattern: RegExp, options: TextOptions & { readonly expects
     .array(Text.regex(pattern))
     .default([])
     .register(registry, { ...LIST, ...options });
+}
+
+/** A list that is not empty, or nothing. */
+export function optionalList(options: TextOptions) {
+  return z
+    .array(Text)
+    .min(1)
+    .optional()
+    .register(registry, { ...LIST, ...options, expects: 'a list of texts that is not empty' });
+}
+
+export function optionalOneOf<const T extends string>(words: readonly T[], options: TextOptions) {
+  return z
+    .enum(words)
+    .optional()
+    .register(registry, { ...TEXT, ...options, expects: `one of ${words.join(', ')}` });
 }
 
 export function oneOf<const T extends string>(

@@ -9,10 +9,12 @@ import {
   onOff,
   optionalPath,
   optionalText,
+  optionalUrl,
   paths,
   portOrOff,
   text,
   texts,
+  variableName,
   whole,
 } from './setting.js';
 
@@ -51,12 +53,35 @@ const Server = z.object({
   }),
 });
 
-const ENGINE_NAMES = ['extract', 'fake'] as const;
-
+/** The engine that answers unless a question names another one, and what is special to it. */
 const Engine = z.object({
-  engine: oneOf(ENGINE_NAMES, 'extract', {
+  engine: optionalText({
     value: 'NAME',
-    about: 'what answers: extract (passages of the context file) or fake (scripted, for tests)',
+    about:
+      'what answers: extract (passages of the context file), claude, acp, openai, anthropic, fake (scripted, for tests), or the name of an [engines.NAME] table; by default the first such table, else extract',
+  }),
+  engineModel: optionalText({ value: 'MODEL', about: 'model that the engine is to use' }),
+  baseUrl: optionalUrl({
+    value: 'URL',
+    about: 'address of the model API, for claude, acp, openai and anthropic',
+  }),
+  claudePath: optionalPath({
+    value: 'FILE',
+    about: 'the claude program, for claude; by default the one on PATH',
+  }),
+  acpCommand: optionalText({
+    value: 'COMMAND',
+    about: 'the agent program with its arguments, for acp; words with blanks in quotes',
+  }),
+  keyFile: optionalPath({
+    value: 'FILE',
+    about: 'file with the key of the model API; readable by its owner only',
+  }),
+  keyEnv: variableName('variable that holds the key of the model API, for those without a file'),
+  stateDir: optionalPath({
+    value: 'DIR',
+    about:
+      'where claude conversations are remembered across restarts; by default below ~/.local/state/warmline, apart for each port',
   }),
   fakeDelayMs: whole(0, { unit: 'MS', about: 'how long the fake engine takes for a turn' }),
   fakeDeltas: whole(0, {
@@ -233,4 +258,4 @@ export const SECTIONS = {
 
 export type Section = keyof typeof SECTIONS;
 
-export type Settings = { readonly [S in Section]: Readonly<z.infer<(typeof SECTIONS)[S]>> };
+export type Sections = { readonly [S in Section]: Readonly<z.infer<(typeof SECTIONS)[S]>> };

@@ -102,7 +102,11 @@ const REFUSED: [string, Given, RegExp][] = [
   ['a text for a list', { file: 'context_root = "docs"' }, /context_root must be a list/],
   ['a number out of range', { env: { WARMLINE_PORT: '65536' } }, /WARMLINE_PORT must be .*65535/],
   ['a fraction', { env: { WARMLINE_DRAIN_MS: '1.5' } }, /WARMLINE_DRAIN_MS must be a whole number/],
-  ['an unknown word', { env: { WARMLINE_ENGINE: 'warp' } }, /must be one of extract, fake/],
+  [
+    'an unknown word',
+    { env: { WARMLINE_ENGINE: 'warp' } },
+    /must be one of extract, .*fake, not "warp"/,
+  ],
   ['a half switch', { env: { WARMLINE_STICKY: 'maybe' } }, /WARMLINE_STICKY must be true or false/],
   ['no conversation id', { env: { WARMLINE_CONVERSATION: 'conv_1' } }, /conversation ids such as/],
   ['a file that is not there', { flags: { config: 'none.toml' } }, /cannot read .*none\.toml/],

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describedSettings, settingsReference } from '../../src/config/index.js';
+import { describedSettings, describedTable, settingsReference } from '../../src/config/index.js';
 
 const REFERENCE = join(import.meta.dirname, '../../docs/configuration.md');
 
@@ -13,6 +13,18 @@ test('the reference names every setting with its flag', () => {
   for (const { fileKey, flag } of describedSettings()) {
     expect(text).toContain(`| \`${fileKey}\` |`);
     expect(text).toContain(`\`${flag}`);
+  }
+});
+
+test('the reference names every key of an engine table, and the settings it may set otherwise', () => {
+  const text = settingsReference();
+  const { own, inherited } = describedTable();
+  for (const { fileKey, about } of own) {
+    expect(text).toMatch(new RegExp(`^\\| \`${fileKey}\` \\| [a-z, ]+ \\| `, 'm'));
+    expect(text).toContain(about);
+  }
+  for (const { fileKey } of inherited) {
+    expect(text.match(new RegExp(`\`${fileKey}\``, 'g'))?.length, fileKey).toBeGreaterThan(1);
   }
 });
 

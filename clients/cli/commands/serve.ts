@@ -1,3 +1,4 @@
+import type { Settings } from '../../../src/config/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
 import { startServer } from '../../../src/serve.js';
@@ -6,8 +7,9 @@ import { settingsFor, type Words } from '../options.js';
 import { announceReady } from '../output.js';
 
 export async function serve(words: Words): Promise<number> {
+  const { concurrency, maxSessions = concurrency } = words;
   const settings = await settingsFor(
-    words,
+    { ...words, maxSessions },
     'address',
     'engine',
     'context',
@@ -22,11 +24,17 @@ export async function serve(words: Words): Promise<number> {
     const server = await startServer(settings, log, life.stopping);
     if (watchdogMs > 0) startWatchdog({ stallMs: watchdogMs, log });
     const { host, port, socketPath } = server.address;
-    log.info({ host, port, socket: socketPath, engine: settings.engine.engine }, 'listening');
+    log.info({ host, port, socket: socketPath, engines: engineNames(settings) }, 'listening');
     announceReady({ host, port, http_port: null, socket: socketPath, pid: process.pid });
     await life.stopped;
     log.info({ questions: server.running() }, 'waiting for the questions that run');
     await server.stop(life.drainMs());
     log.info('stopped');
   });
+}
+
+/** The default one first. */
+function engineNames({ engine, engines }: Settings): string[] {
+  const others = engines.map(({ name }) => name).filter((name) => name !== engine.engine);
+  return [engine.engine, ...others];
 }
