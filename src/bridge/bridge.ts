@@ -160,14 +160,13 @@ class WarmBridge implements Bridge {
   #run(query: Query, listener: QueryListener): Ticket {
     const nowMs = this.#clock.monotonicMs();
     const desk = this.#route(query.model);
-    const flight = new Flight(query, desk, nowMs, this.#hangar);
-    const ticket = flight.join(listener);
+    const flight = new Flight(query, listener, desk, nowMs, this.#hangar);
     this.#open += 1;
     if (query.requestId !== undefined) this.#byRequestId.set(query.requestId, flight);
     if (!this.#lookups.needs(flight, nowMs)) this.#submit(flight, nowMs);
     else this.#lookUp(flight, nowMs);
     flight.returned = true;
-    return ticket;
+    return flight.ticket;
   }
 
   #submit(flight: Flight, nowMs: number): void {

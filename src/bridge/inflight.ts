@@ -42,7 +42,7 @@ export class Flight implements Work, LookedUp {
   returned = false;
 
   readonly #hangar: Hangar;
-  readonly #askers: Asker[] = [];
+  readonly #askers: Asker[];
   #sessionId = '';
   #startedMs: number | undefined = undefined;
   #waited = false;
@@ -55,11 +55,17 @@ export class Flight implements Work, LookedUp {
   /** Everything streamed so far, for those who join later; kept only where somebody can join. */
   #text = '';
 
-  constructor(query: Query, desk: Desk, askedMs: number, hangar: Hangar) {
+  constructor(query: Query, listener: QueryListener, desk: Desk, askedMs: number, hangar: Hangar) {
     this.query = query;
     this.desk = desk;
     this.askedMs = askedMs;
     this.#hangar = hangar;
+    this.#askers = [new Asker(this, listener)];
+  }
+
+  /** Of the one who asked first. */
+  get ticket(): Ticket {
+    return this.#askers[0] as Asker;
   }
 
   get question(): string {
@@ -135,7 +141,7 @@ export class Flight implements Work, LookedUp {
   answered(result: TurnResult, nowMs: number): void {
     const { answer, sources, model, usage, stopReason } = result;
     // Deltas joined equal the answer, also from an engine that does not stream.
-    if (!this.#streamed && answer !== '') this.#each((to) => to.delta?.(answer));
+    if (!this.#streamed && answer !== '') this.#eachDelta(answer);
     const reply = {
       answer,
       sources,
@@ -183,7 +189,11 @@ export class Flight implements Work, LookedUp {
     if (text === '') return;
     this.#streamed = true;
     if (this.query.requestId !== undefined) this.#text += text;
-    this.#each((to) => to.delta?.(text));
+    this.#eachDelta(text);
+  }
+
+  #eachDelta(text: string): void {
+    for (const asker of this.#askers) if (!asker.over) this.#call(asker, (to) => to.delta?.(text));
   }
 
   #land(outcome: QueryOutcome): void {
@@ -202,8 +212,13 @@ export class Flight implements Work, LookedUp {
     if (asker.finished) return;
     asker.finished = true;
     asker.over = true;
-    this.#call(asker, (to) => to.done(outcome));
+    const { listener } = asker;
     asker.listener = undefined;
+    try {
+      listener?.done(outcome);
+    } catch (thrown) {
+      this.#hangar.listenerFailed(thrown);
+    }
   }
 
   #each(call: (to: QueryListener) => void): void {

@@ -7,47 +7,46 @@ import type { RequestId } from './requests.js';
 
 /** @param reply its times, in milliseconds, are told to the microsecond */
 export function encodeResponse(reply: ResponseReply): string {
-  const { usage, stop_reason: stop, request_id: request } = reply;
-  let line = reply.id === undefined ? '{"type":"response",' : responseTo(reply.id);
-  line += `"answer":${quoted(reply.answer)},"sources":${list(reply.sources)}`;
-  line += `,${names(reply)}${milliseconds(reply.elapsed_ms)}`;
+  const { id, usage, stop_reason: stop, request_id: request } = reply;
+  let line = id === undefined ? '{"type":"response","answer":"' : startTo(id);
+  line += `${escaped(reply.answer)}${afterAnswer(reply)}${milliseconds(reply.elapsed_ms)}`;
   line += `,"queued_ms":${milliseconds(reply.queued_ms)}`;
   if (usage !== undefined) line += `,"usage":${JSON.stringify(usage)}`;
-  if (stop !== undefined) line += `,"stop_reason":${quoted(stop)}`;
-  if (request !== undefined) line += `,"request_id":${quoted(request)}`;
+  if (stop !== undefined) line += `,"stop_reason":"${escaped(stop)}"`;
+  if (request !== undefined) line += `,"request_id":"${escaped(request)}"`;
   return `${line}}\n`;
 }
 
-function responseTo(id: RequestId): string {
-  return `{"type":"response","id":${typeof id === 'number' ? id : quoted(id)},`;
+function startTo(id: RequestId): string {
+  if (typeof id === 'number') return `{"type":"response","id":${id},"answer":"`;
+  return `{"type":"response","id":"${escaped(id)}","answer":"`;
 }
 
 /** Printable ASCII without quote and backslash: JSON writes these as they are. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
-}
-
-function list(texts: readonly string[]): string {
-  return texts.length === 0 ? '[]' : JSON.stringify(texts);
+/** A text as it stands between the quotes of JSON. */
+function escaped(text: string): string {
+  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1);
 }
 
 type Names = Pick<ResponseReply, 'model' | 'engine' | 'session'>;
 
-/** What stands between `sources` and the first time, by session: it seldom changes. */
-const written = new Map<string, Names & { readonly text: string }>();
-const MAX_WRITTEN = 256;
-const MAX_NAME_LENGTH = 64;
+/** What follows an answer without sources, by session: it seldom changes. */
+const kept = new Map<string, Names & { readonly text: string }>();
+const MAX_KEPT = 256;
+const MAX_KEPT_LENGTH = 512;
 
-function names({ model, engine, session }: Names): string {
-  const known = written.get(session);
+/** From the quote that ends the answer to the colon before the first time. */
+function afterAnswer({ sources, model, engine, session }: ResponseReply): string {
+  const known = sources.length === 0 ? kept.get(session) : undefined;
   if (known !== undefined && known.model === model && known.engine === engine) return known.text;
-  const text = JSON.stringify({ model, engine, session, elapsed_ms: 0 }).slice(1, -2);
+  const whole = JSON.stringify({ answer: '', sources, model, engine, session, elapsed_ms: 0 });
+  const text = whole.slice('{"answer":"'.length, -'0}'.length);
   // What an engine calls its model is its own choice: only so much of it is kept.
-  if (session.length <= MAX_NAME_LENGTH && text.length <= 4 * MAX_NAME_LENGTH) {
-    if (written.size >= MAX_WRITTEN) written.clear();
-    written.set(session, { model, engine, session, text });
+  if (sources.length === 0 && text.length <= MAX_KEPT_LENGTH) {
+    if (kept.size >= MAX_KEPT) kept.clear();
+    kept.set(session, { model, engine, session, text });
   }
   return text;
 }

@@ -22,7 +22,7 @@ import {
 } from './backoff.js';
 import { holdToTime } from './deadlines.js';
 import { canStay, floor, isLive, wear, whoLeaves } from './eviction.js';
-import type { Room, Step } from './growth.js';
+import { isResting, type Room, type Step } from './growth.js';
 import type { Job } from './job.js';
 import type { PoolLimits } from './limits.js';
 import { Peak } from './peak.js';
@@ -123,6 +123,11 @@ export class Fleet {
       busy: at('busy', 'stopping'),
       starting: at('opening'),
     };
+  }
+
+  /** Nothing can be opened and nobody moved: the usual state of a busy pool. */
+  get isFull(): boolean {
+    return this.#sessions.length >= this.#limits.size && !this.#sessions.some(isResting);
   }
 
   room(nowMs: number): Room {

@@ -29,8 +29,6 @@ export function growth<S extends SessionFacts, W extends Wanted>(
 ): Step<S, W>[] {
   const steps: Step<S, W>[] = [];
   let slots = room.mayOpen ? room.slots : 0;
-  // The usual case of a busy pool, and asked with every turn: nothing to open, nobody to move.
-  if (slots <= 0 && !sessions.some(isResting)) return steps;
   const coming = sessions.filter(
     ({ state, leaving }) => !leaving && (state.at === 'opening' || state.at === 'resetting'),
   );
@@ -72,6 +70,7 @@ export function isOverdue(waitedMs: number): boolean {
   return waitedMs >= OVERDUE_MS;
 }
 
-function isResting({ state, leaving }: SessionFacts): boolean {
+/** It can be given to a turn. */
+export function isResting({ state, leaving }: SessionFacts): boolean {
   return state.at === 'ready' && !leaving;
 }

@@ -19,7 +19,7 @@ import { Alarm } from './alarm.js';
 import type { EngineHealth } from './backoff.js';
 import { runsOutMs, waitedTooLong } from './clocks.js';
 import { Fleet, type FleetCounts, type FleetDeps, type FleetTotals } from './fleet.js';
-import { growth, isOverdue, isRestless, type Room } from './growth.js';
+import { growth, isOverdue, isResting, isRestless, type Room } from './growth.js';
 import { Job, type Work } from './job.js';
 import type { PoolLimits } from './limits.js';
 import { Line, roomInMs } from './line.js';
@@ -165,7 +165,7 @@ export class Pool {
     // A callback may submit while we are here: the loop below sees what it added.
     if (this.#pumping || this.#closed !== undefined) return;
     this.#pumping = true;
-    while (this.#line.size > 0 && this.sessions.some(isReady)) {
+    while (this.#line.size > 0 && this.sessions.some(isResting)) {
       let session: Session | undefined;
       const job = this.#line.find((candidate) => {
         session = choose(this.sessions, candidate, this.engine);
@@ -200,7 +200,7 @@ export class Pool {
   /** Opens, rebinds or closes sessions for those who wait, and keeps the spares. */
   #grow(nowMs: number): void {
     if (this.#closed !== undefined) return;
-    if (this.#line.size > 0) {
+    if (this.#line.size > 0 && !this.#fleet.isFull) {
       this.#makeRoom(this.#inOrderOfNeed(nowMs), this.#fleet.room(nowMs), nowMs);
     }
     this.#fleet.fillUp(nowMs, this.#line.size > 0);
@@ -304,8 +304,4 @@ export class Pool {
     job.over = true;
     job.work.failed(why, nowMs);
   }
-}
-
-function isReady({ state, leaving }: Session): boolean {
-  return state.at === 'ready' && !leaving;
 }

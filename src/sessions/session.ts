@@ -110,7 +110,13 @@ export class Session implements SessionFacts {
     this.context = context;
     this.contextId = context?.identity;
     job.startedMs = nowMs;
-    attempt(() => session.turn({ question, context }, (event) => this.#heard(job, event))).then(
+    let answer: Promise<TurnResult>;
+    try {
+      answer = session.turn({ question, context }, (event) => this.#heard(job, event));
+    } catch (thrown) {
+      answer = Promise.reject(thrown);
+    }
+    answer.then(
       (result) => this.#answered(job, result),
       (thrown) => this.#failed(job, thrown),
     );
@@ -139,7 +145,7 @@ export class Session implements SessionFacts {
   /** It takes no further turn and closes as soon as it rests. */
   leave(): void {
     this.leaving = true;
-    if (this.#state.at === 'ready') this.end(replaced());
+    if (this.#state.at === 'ready') this.end(REPLACED);
   }
 
   /** It took too long to open or to forget: its engine is in doubt, the session is closed. */
@@ -151,10 +157,12 @@ export class Session implements SessionFacts {
   /** Closes it now; a turn that still runs gets `why` as soon as everything is really gone. */
   end(why: WarmlineError): void {
     if (!this.#step({ type: 'end', why, nowMs: this.#clock.monotonicMs() })) return;
-    this.#opening.abort(why);
     const session = this.#session;
-    // Without a session the pending open settles it: it rejects, or delivers what is closed at once.
-    if (session === undefined) return;
+    if (session === undefined) {
+      // The pending open settles it: it rejects, or delivers what is closed at once.
+      this.#opening.abort(why);
+      return;
+    }
     attempt(() => session.close()).then(
       () => this.ended(),
       () => this.ended(),
@@ -256,7 +264,7 @@ export class Session implements SessionFacts {
     this.faults = why !== undefined && isSessionsFault(why) ? this.faults + 1 : 0;
     this.#step({ type: 'settled', keepsContext, nowMs });
     this.#over(job, why);
-    if (this.leaving) this.end(replaced());
+    if (this.leaving) this.end(REPLACED);
     else if (keepsContext) this.#owner.rested(this, nowMs);
     else this.#reset(nowMs);
     this.#tell(job, why === undefined ? result : undefined, why, nowMs);
@@ -302,7 +310,7 @@ export class Session implements SessionFacts {
 
   #wasReset(nowMs: number): void {
     if (!this.#step({ type: 'reset', nowMs })) return;
-    if (this.leaving) this.end(replaced());
+    if (this.leaving) this.end(REPLACED);
     else this.#owner.rested(this, nowMs);
   }
 
@@ -354,9 +362,8 @@ function isSessionsFault({ code }: WarmlineError): boolean {
   return code === 'engine_error' || code === 'timeout' || code === 'internal';
 }
 
-function replaced(): WarmlineError {
-  return fault('engine_error', 'the session is replaced; ask again');
-}
+/** Why a session without a turn ends. Nobody reads it, and an error made for each costs a turn. */
+const REPLACED = fault('engine_error', 'the session is replaced; ask again');
 
 function tooLong(maxChars: number): WarmlineError {
   return fault('engine_error', `the answer is longer than ${maxChars} characters; ask for less`);

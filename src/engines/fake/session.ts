@@ -30,7 +30,7 @@ export class FakeSession implements EngineSession {
 
   readonly #settings: FakeSettings;
   readonly #bound: ContextFile | undefined;
-  readonly #remembered: string[] = [];
+  #remembered: readonly string[] = NOTHING;
   readonly #timers = new Set<() => void>();
   #end!: (end: SessionEnd) => void;
   #ended = false;
@@ -82,7 +82,7 @@ export class FakeSession implements EngineSession {
     if (how === 'fail') throw fault('engine_error', 'the fake was told to fail this reset');
     if (how === 'hang') return new Promise(() => {});
     if (this.#settings.resetDelayMs > 0) return this.#resetSlowly();
-    this.#remembered.length = 0;
+    this.#remembered = NOTHING;
   }
 
   async close(): Promise<void> {
@@ -218,7 +218,7 @@ export class FakeSession implements EngineSession {
     return new Promise((resolve) => {
       const callOff = this.#settings.after(this.#settings.resetDelayMs, () => {
         this.#timers.delete(callOff);
-        this.#remembered.length = 0;
+        this.#remembered = NOTHING;
         resolve();
       });
       this.#timers.add(callOff);
@@ -242,8 +242,10 @@ export class FakeSession implements EngineSession {
   }
 
   #remember(question: string): void {
-    if (this.#remembered.length === MAX_REMEMBERED) this.#remembered.shift();
-    this.#remembered.push(question);
+    this.#remembered =
+      this.#remembered === NOTHING
+        ? [question]
+        : [...this.#remembered.slice(1 - MAX_REMEMBERED), question];
   }
 
   #result(answer: string, sources: readonly string[]): TurnResult {
@@ -251,10 +253,10 @@ export class FakeSession implements EngineSession {
   }
 }
 
-const NO_SOURCES: readonly string[] = Object.freeze([]);
+const NOTHING: readonly string[] = Object.freeze([]);
 
 function citation(context: ContextFile | undefined): readonly string[] {
-  return context === undefined ? NO_SOURCES : [`${context.name}:1-1`];
+  return context === undefined ? NOTHING : [`${context.name}:1-1`];
 }
 
 function filler(chars: number): string {
