@@ -102,6 +102,7 @@ async function playStream(part: Play, status: number): Promise<void> {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
   });
+  response.flushHeaders();
   await write(response, events.opening(), signal);
   if (ending === 'stall') return silence(signal);
   if (ending === 'pings') return repeat(part, events.ping, behaviour.gapMs ?? PING_GAP_MS);
@@ -181,14 +182,16 @@ function handedOver(
     const give = () => reject(signal.reason);
     signal.addEventListener('abort', give, { once: true });
     send((error) => {
+      // Only a connection that breaks makes writing fail: its closing follows and is the answer.
+      if (error) return;
       signal.removeEventListener('abort', give);
-      if (error) reject(error);
-      else resolve();
+      resolve();
     });
   });
 }
 
-/** Nothing, for as long as the client stays. */
-async function silence(signal: AbortSignal): Promise<void> {
+/** Nothing, for as long as the client stays. @throws when it leaves */
+async function silence(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }

@@ -25,7 +25,7 @@ export interface ReceivedRequest {
   readonly question: string;
   /** Which connection it came on: those on the same one were kept alive. Counts from 1. */
   readonly connection: number;
-  /** HTTP status of the response; undefined before it, and when there was none. */
+  /** HTTP status of the response once it has ended, undefined when there was none. */
   readonly status: number | undefined;
   /** The client went away before its response was whole. */
   readonly aborted: boolean;
