@@ -11,14 +11,14 @@ export function countOfPieces(text: string): number {
 }
 
 /**
- * The text in about `count` pieces, none empty; a character outside the basic plane is never cut
- * in two, as no API does. No pieces for an empty text.
+ * The text in `count` pieces, or in fewer so that none is empty and no character outside the basic
+ * plane is cut in two, as no API does. No pieces for an empty text.
  */
 export function pieces(text: string, count: number): string[] {
-  const size = Math.max(1, Math.ceil(text.length / Math.max(1, count)));
   const cut: string[] = [];
   for (let from = 0; from < text.length; ) {
-    let to = from + size;
+    const left = Math.max(1, count - cut.length);
+    let to = from + Math.ceil((text.length - from) / left);
     if (isHighSurrogate(text.charCodeAt(to - 1))) to += 1;
     cut.push(text.slice(from, to));
     from = to;

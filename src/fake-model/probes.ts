@@ -14,13 +14,14 @@ const CREATED_S = 1_700_000_000;
 /** @throws BadRequest */
 export function answerProbe(method: string, pathname: string, body: JsonObject): ProbeAnswer {
   const isPost = method === 'POST';
+  const isGet = method === 'GET' || method === 'HEAD';
   if (isPost && pathname === '/v1/messages/count_tokens') return ok(countTokens(body));
   if (isPost && /:countTokens$/.test(pathname)) return ok(countGeminiTokens(body));
-  if (!isPost && pathname === '/v1/models') return ok(models());
+  if (isGet && pathname === '/v1/models') return ok(models());
   const named = /^\/v1\/models\/([^/]+)$/.exec(pathname)?.[1];
-  if (!isPost && named !== undefined) return ok(model(named));
+  if (isGet && named !== undefined) return ok(model(named));
   if (pathname.startsWith('/api/')) return ok(ollama(pathname, body));
-  if (!isPost && pathname === '/') return ok({ status: 'ok' });
+  if (isGet && pathname === '/') return ok({ status: 'ok' });
   const error = { type: 'not_found_error', message: `the fake model has no ${pathname}` };
   return { status: 404, body: { type: 'error', error } };
 }

@@ -8,7 +8,12 @@ let client: Anthropic;
 
 beforeEach(async () => {
   model = await startFakeModel();
-  client = new Anthropic({ baseURL: model.url, apiKey: 'sk-ant-test', maxRetries: 0 });
+  client = new Anthropic({
+    baseURL: model.url,
+    apiKey: 'sk-ant-test',
+    maxRetries: 0,
+    logLevel: 'off',
+  });
 });
 
 afterEach(() => model.close());

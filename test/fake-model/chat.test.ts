@@ -8,7 +8,12 @@ let client: OpenAI;
 
 beforeEach(async () => {
   model = await startFakeModel();
-  client = new OpenAI({ baseURL: `${model.url}/v1`, apiKey: 'sk-test', maxRetries: 0 });
+  client = new OpenAI({
+    baseURL: `${model.url}/v1`,
+    apiKey: 'sk-test',
+    maxRetries: 0,
+    logLevel: 'off',
+  });
 });
 
 afterEach(() => model.close());
