@@ -14,7 +14,7 @@ import {
   stateHome,
 } from './config/index.js';
 import { type ContextRoots, createContextRoots } from './context/index.js';
-import type { Engine } from './engines/index.js';
+import type { Engine, EngineStatus } from './engines/index.js';
 import { ConfigError } from './errors.js';
 import type { Log } from './log.js';
 import { createServer, type ListenAddress, type SocketServer } from './server/index.js';
@@ -167,6 +167,31 @@ async function createEngine(settings: EngineSettings, port: number, log: Log): P
       const { createAnthropicEngine } = await import('./engines/anthropic/index.js');
       return createAnthropicEngine(common);
     }
+  }
+}
+
+/**
+ * Makes an engine and opens one session as a bridge would, for whoever wants to know whether that
+ * works; nothing of it is left.
+ * @param signal ends a start that takes too long
+ * @returns how long the session took to open, in milliseconds, and what the engine knows of its login
+ * @throws ConfigError or WarmlineError that says what is missing
+ */
+export async function tryEngine(
+  settings: EngineSettings,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ readonly openMs: number; readonly status: EngineStatus }> {
+  // Conversations are left alone: they are those of a bridge that may be running.
+  const engine = await createEngine({ ...settings, stateDir: undefined }, 0, log);
+  try {
+    const startedMs = systemClock.monotonicMs();
+    const session = await engine.open({ context: undefined, sticky: undefined, signal });
+    const openMs = systemClock.monotonicMs() - startedMs;
+    await session.close();
+    return { openMs, status: engine.status() };
+  } finally {
+    await engine.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { checkBridge } from '../doctor/bridge.js';
 import { checkBus } from '../doctor/bus.js';
 import { checkContext } from '../doctor/context.js';
+import { checkEngines } from '../doctor/engines.js';
 import type { Finding } from '../doctor/finding.js';
 import { checkRuntime } from '../doctor/runtime.js';
 import { EXIT } from '../failure.js';
@@ -14,6 +15,7 @@ export async function doctor(words: Words): Promise<number> {
   const findings = [
     ...(await checkRuntime()),
     ...(await checkBridge(settings)),
+    ...(await checkEngines(settings)),
     ...(await checkContext(settings)),
     ...checkBus(settings),
   ];

@@ -6,21 +6,14 @@ import { type Finding, fail, ok, warn } from './finding.js';
  * What a bridge that starts with these settings would answer from. One that runs already may have
  * been started elsewhere and with others.
  */
-export async function checkContext({ engine, context }: Settings): Promise<Finding[]> {
+export async function checkContext({ context }: Settings): Promise<Finding[]> {
   const { contextRoot: roots, context: defaultContext, contextMaxBytes: maxBytes } = context;
-  const answers = ok(
-    'engine',
-    `a bridge started here would use ${engine.engine}, which needs no key and no network`,
-  );
   try {
     const files = await createContextRoots({ roots, defaultContext, maxBytes });
     const inRoots = ok('context roots', `a bridge started here would use ${roots.join(', ')}`);
-    return [answers, inRoots, checkDefault(await files.resolve(undefined))];
+    return [inRoots, checkDefault(await files.resolve(undefined))];
   } catch (error) {
-    return [
-      answers,
-      fail('context', (error as Error).message, 'change --context-root or --context'),
-    ];
+    return [fail('context', (error as Error).message, 'change --context-root or --context')];
   }
 }
 
