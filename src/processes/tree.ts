@@ -9,6 +9,8 @@ import { createRoster, type Roster } from './roster.js';
 import { Tail } from './tail.js';
 
 const STDERR_TAIL_BYTES = 8 * 1024;
+/** Standard error of a tree that is gone: more only comes where a stranger holds its pipe. */
+const LAST_WORDS_MS = 100;
 const FIRST_LOOK_MS = 2;
 const LONGEST_LOOK_MS = 50;
 
@@ -98,6 +100,8 @@ class Tree implements ProcessTree {
   readonly #roster: Roster;
   readonly #startTicks: number;
   readonly #stderr = new Tail(STDERR_TAIL_BYTES);
+  /** Resolves when all of standard error has been read. */
+  readonly #stderrRead: Promise<unknown>;
   #killAtMs = Number.POSITIVE_INFINITY;
   #killing: Promise<void> | undefined;
 
@@ -120,6 +124,7 @@ class Tree implements ProcessTree {
     const { name, value } = guarded.variable;
     this.#roster = createRoster(this.#identity, `${name}=${value}`);
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', () => {});
+    this.#stderrRead = new Promise((resolve) => child.stderr.once('close', resolve));
     child.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
     this.exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -159,6 +164,7 @@ class Tree implements ProcessTree {
       lookMs = Math.min(lookMs * 2, LONGEST_LOOK_MS);
     }
     await this.exited;
+    await Promise.race([this.#stderrRead, pause(LAST_WORDS_MS, undefined, { ref: false })]);
     // A pipe that a process outside the tree was handed would otherwise stay open with it.
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) {
       stream.destroy();

@@ -1,0 +1,109 @@
+/** What is heard of one turn while it runs: pure but for what it emits. */
+import { fault, type WarmlineError } from '../../errors.js';
+import type { TurnEvent, Usage } from '../engine.js';
+
+const MAX_TITLE_CHARS = 200;
+
+export class TurnHeard {
+  readonly #emit: (event: TurnEvent) => void;
+  #answer = '';
+  /** A tool was used since the last text: what follows is another paragraph. */
+  #isInterrupted = false;
+  #isOver = false;
+  isCancelled = false;
+  /** The question went out. */
+  isAsked = false;
+
+  constructor(emit: (event: TurnEvent) => void) {
+    this.#emit = emit;
+  }
+
+  get answer(): string {
+    return this.#answer;
+  }
+
+  /** Nothing is emitted any more. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** @param update the `update` of a `session/update`, unchecked */
+  hear(update: unknown): void {
+    if (this.#isOver) return;
+    const text = textOf(update) ?? '';
+    const { sessionUpdate, title } = record(update);
+    if (text !== '') {
+      this.#say(text);
+    } else if (sessionUpdate === 'tool_call') {
+      this.#isInterrupted = true;
+      const message = typeof title === 'string' ? title.slice(0, MAX_TITLE_CHARS) : 'a tool';
+      this.#emit({ type: 'progress', stage: 'tool_execution', message });
+    } else {
+      this.#emit({ type: 'alive' });
+    }
+  }
+
+  #say(text: string): void {
+    const isNext = this.#isInterrupted && this.#answer !== '';
+    this.#isInterrupted = false;
+    const more = isNext ? `\n\n${text}` : text;
+    this.#answer += more;
+    this.#emit({ type: 'delta', text: more });
+  }
+}
+
+/** The text of the answer an update brings; undefined when it is of another kind. */
+export function textOf(update: unknown): string | undefined {
+  const { sessionUpdate, content } = record(update);
+  if (sessionUpdate !== 'agent_message_chunk') return undefined;
+  const { type, text } = record(content);
+  return type === 'text' && typeof text === 'string' ? text : undefined;
+}
+
+/**
+ * How a turn ended, https://agentclientprotocol.com/protocol/prompt-turn#stop-reasons.
+ * @throws WarmlineError when it has no answer
+ */
+export function stopReasonOf(response: unknown, answer: string): string {
+  const { stopReason } = record(response);
+  if (stopReason === 'refusal' && answer.trim() === '') {
+    throw fault('bad_request', 'the model refuses to answer this question');
+  }
+  if (stopReason === 'cancelled') throw fault('engine_error', 'the agent broke off; ask again');
+  if (answer.trim() === '')
+    throw fault('engine_error', 'the agent answered with nothing; ask again');
+  return typeof stopReason === 'string' ? stopReason.slice(0, 40) : 'unknown';
+}
+
+/**
+ * Tokens, as Claude's and Codex's adapters (`usage`) and Gemini CLI (`_meta.quota`) tell them; the
+ * protocol has no stable field for them.
+ */
+export function usageOf(response: unknown): Usage | undefined {
+  const { usage, _meta } = record(response);
+  const one = record(usage);
+  const other = record(record(record(_meta).quota).token_count);
+  const input = count(one.inputTokens) ?? count(other.input_tokens);
+  const output = count(one.outputTokens) ?? count(other.output_tokens);
+  if (input === undefined || output === undefined) return undefined;
+  const read = count(one.cachedReadTokens);
+  const written = count(one.cachedWriteTokens);
+  return {
+    input_tokens: input,
+    output_tokens: output,
+    ...(read === undefined ? {} : { cache_read_input_tokens: read }),
+    ...(written === undefined ? {} : { cache_creation_input_tokens: written }),
+  };
+}
+
+export function cancelled(): WarmlineError {
+  return fault('cancelled', 'the turn was cancelled');
+}
+
+export function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
