@@ -3,7 +3,7 @@
  *
  *     npm run bench               all, some minutes
  *     npm run bench -- --short    all, small
- *     npm run bench -- drain      one group: transport, drain, wake, steady
+ *     npm run bench -- drain      one group: transport, drain, wake, steady, warm
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { type Figure, printTable } from './figures.js';
 import { steady } from './steady.js';
 import { transport } from './transport.js';
 import { wake } from './wake.js';
+import { warmVersusSpawn } from './warm-vs-spawn.js';
 
 const words = process.argv.slice(2);
 const short = words.includes('--short');
@@ -30,6 +31,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
     ),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
   steady: () => steady(dir, short ? 1_000_000 : 2_000_000),
+  warm: () => warmVersusSpawn(dir, short ? { warm: 120, spawned: 3 } : { warm: 200, spawned: 15 }),
 };
 
 const unknown = chosen.find((name) => !Object.hasOwn(groups, name));

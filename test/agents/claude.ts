@@ -132,9 +132,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 }
 
 /** Waits until `look` gives something; what it looks at tells nobody when it changes. */
-export async function until<T>(look: () => T | undefined | false): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== undefined && found !== false) return found;
     await sleep(10);
   }
