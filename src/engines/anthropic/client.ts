@@ -66,10 +66,12 @@ function request(prompt: Prompt, parts: AnthropicParts): MessageCreateParamsStre
     max_tokens: prompt.isRehearsal === true ? 1 : parts.maxOutputTokens,
     system: [{ type: 'text', text: prompt.system, cache_control }],
     messages: prompt.messages.map(({ role, content }, at): MessageParam => {
-      // A conversation that has begun goes on, so its beginning is cached too. Of a first question
-      // nobody knows that, and a cache that is written and never read costs more than none.
-      const isNext = prompt.messages.length > 1 && at === prompt.messages.length - 1;
-      const mark = isNext ? { cache_control } : {};
+      // A conversation that has begun goes on: it is written up to this question, and read up to
+      // the one before. Of a first question nobody knows, and a cache that is written and never
+      // read costs more than none.
+      const hasBegun = prompt.messages.length > 1;
+      const isLatest = role === 'user' && at >= prompt.messages.length - 3;
+      const mark = hasBegun && isLatest ? { cache_control } : {};
       return { role, content: [{ type: 'text', text: content, ...mark }] };
     }),
     stream: true,

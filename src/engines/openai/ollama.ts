@@ -52,9 +52,11 @@ export function createOllama(options: OllamaOptions): Ollama {
       if (isOllama === false) return false;
       const response = await fetch(`${root}/api/version`, { headers, signal });
       const body = await response.text();
-      isOllama ??= response.ok && isVersion(body);
-      if (isOllama) void load(fetch, signal);
-      return isOllama;
+      // A server that is just starting says nothing about what it is.
+      if (response.status < 500) isOllama ??= response.ok && isVersion(body);
+      if (isOllama !== true) return false;
+      void load(fetch, signal);
+      return true;
     },
   };
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { createAnthropicEngine } from '../../../src/engines/anthropic/index.js';
 import { apiSuite } from '../api/model-api.suite.js';
 
@@ -21,6 +22,29 @@ apiSuite('anthropic', {
   create: createAnthropicEngine,
   baseUrl: (url) => url,
   officialUrl: 'https://api.anthropic.com',
+  hostile: fc
+    .tuple(
+      fc.constantFrom(
+        'message_start',
+        'content_block_start',
+        'content_block_delta',
+        'message_delta',
+        'message_stop',
+        'error',
+        'other',
+      ),
+      fc.record(
+        {
+          message: fc.anything(),
+          content_block: fc.anything(),
+          delta: fc.anything(),
+          usage: fc.anything(),
+          error: fc.anything(),
+        },
+        { requiredKeys: [] },
+      ),
+    )
+    .map(([type, data]) => event({ type, ...data })),
   whole: [...unfinished, event({ type: 'message_stop' })],
   unfinished,
 });

@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { type ContextFile, createContextRoots } from '../../../src/context/index.js';
 import type { ApiEngineOptions } from '../../../src/engines/api/index.js';
 import type { Engine, EngineSession, TurnEvent } from '../../../src/engines/index.js';
-import { ConfigError } from '../../../src/errors.js';
+import { ConfigError, WarmlineError } from '../../../src/errors.js';
 import {
   type FakeModel,
   type FakeModelOptions,
@@ -30,6 +31,8 @@ export interface ApiSubject {
   readonly whole: readonly string[];
   /** The same, but for those that say that it is complete. */
   readonly unfinished: readonly string[];
+  /** Events of the right form with anything in them. */
+  readonly hostile: fc.Arbitrary<string>;
 }
 
 const cleanups: (() => unknown)[] = [];
@@ -306,6 +309,33 @@ export function apiSuite(name: string, subject: ApiSubject): void {
     expect(answer).toHaveLength(3_000_000);
     expect(chars).toBe(3_000_000);
     expect(pieces).toBeGreaterThan(10);
+  });
+
+  test(`${name}: whatever a server streams is an answer or an error that can be told`, async () => {
+    let events: readonly string[] = [];
+    const server = await startServer((_, response) => {
+      streamEvents(response, events);
+      response.end();
+    });
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    const event = fc.oneof(fc.constantFrom(...subject.whole), fc.string(), subject.hostile);
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 8 }), async (stream) => {
+        events = stream;
+        let heard = '';
+        const outcome = await ask(session, 'x', undefined, (event) => {
+          if (event.type === 'delta') heard += event.text;
+        }).catch((thrown: unknown) => thrown);
+        if (outcome instanceof Error) expect(outcome).toBeInstanceOf(WarmlineError);
+        else expect(outcome).toMatchObject({ answer: heard, model: MODEL });
+        await session.reset();
+      }),
+      { numRuns: 150 },
+    );
   });
 
   test(`${name}: bytes that are no UTF-8 do not end an answer`, async () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { createOpenAiEngine } from '../../../src/engines/openai/index.js';
 import { apiSuite } from '../api/model-api.suite.js';
 
@@ -11,5 +12,18 @@ apiSuite('openai', {
   baseUrl: (url) => `${url}/v1`,
   officialUrl: 'https://api.openai.com/v1',
   whole: [...unfinished, chunk({}, 'stop'), 'data: [DONE]\n\n'],
+  hostile: fc
+    .record(
+      {
+        choices: fc.oneof(
+          fc.anything(),
+          fc.array(fc.record({ delta: fc.anything(), finish_reason: fc.anything() })),
+        ),
+        usage: fc.anything(),
+        error: fc.anything(),
+      },
+      { requiredKeys: [] },
+    )
+    .map((data) => `data: ${JSON.stringify(data)}\n\n`),
   unfinished: [...unfinished, 'data: [DONE]\n\n'],
 });
