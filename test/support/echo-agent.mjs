@@ -45,6 +45,19 @@ function newSession({ params }) {
   return { sessionId, configOptions: [{ ...model, currentValue: names[0], options }] };
 }
 
+/** Writes all of it, also where the reader is slower; the library's own output stays out of its way. */
+function print(text) {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
 /** What each first word of a question does; the rest of the question is `rest`. */
 const scripts = {
   echo: ({ say, rest }) => say(rest),
@@ -67,9 +80,13 @@ const scripts = {
       }),
     ),
   hang: ({ stopped }) => stopped,
-  deaf: () => new Promise(() => {}),
+  async deaf({ say }) {
+    await say('I hear nothing');
+    return new Promise(() => {});
+  },
   /** Goes on in spite of being told to stop, and then ends as if it had not been. */
   async stubborn({ say, stopped }) {
+    await say('I will go on, ');
     await stopped;
     await say('all the same');
     return 'end_turn';
@@ -104,28 +121,28 @@ const scripts = {
     await say(String(child.pid));
   },
   async garbage({ say, rest }) {
-    writeSync(1, `${rest}\nnull\n[]\n42\n{"id":7}\n{"jsonrpc":"2.0","id":999,"result":{}}\n\n\r\n`);
-    writeSync(1, '{"jsonrpc":"2.0","method":"session/update"}\n');
+    print(`${rest}\nnull\n[]\n42\n{"id":7}\n{"jsonrpc":"2.0","id":999,"result":{}}\n\n\r\n`);
+    print('{"jsonrpc":"2.0","method":"session/update"}\n');
     writeSync(
       1,
       '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":7,"update":3}}\n',
     );
-    writeSync(1, Buffer.from([0xff, 0xfe, 0x0a]));
+    print(Buffer.from([0xff, 0xfe, 0x0a]));
     await say('still here');
   },
   noise() {
     const lines = 'this is no JSON\n'.repeat(4000);
-    for (;;) writeSync(1, lines);
+    for (;;) print(lines);
   },
   line() {
     const piece = 'x'.repeat(65_536);
-    for (;;) writeSync(1, piece);
+    for (;;) print(piece);
   },
   requests({ session }) {
     const params = { sessionId: session.sessionId, toolCall: { toolCallId: 't' }, options: [] };
     for (let id = 0; ; id += 1) {
       const request = { jsonrpc: '2.0', id, method: 'session/request_permission', params };
-      writeSync(1, `${JSON.stringify(request)}\n`);
+      print(`${JSON.stringify(request)}\n`);
     }
   },
   flood({ session }) {
@@ -133,7 +150,7 @@ const scripts = {
     const update = { sessionUpdate: 'agent_message_chunk', content };
     const params = { sessionId: session.sessionId, update };
     const line = `${JSON.stringify({ jsonrpc: '2.0', method: 'session/update', params })}\n`;
-    for (;;) writeSync(1, line);
+    for (;;) print(line);
   },
   async stderr({ say, rest }) {
     for (let line = 0; line < 20_000; line += 1) writeSync(2, `${rest} ${line}\n`);

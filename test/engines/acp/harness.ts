@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ContextFile } from '../../../src/context/index.js';
 import { type AcpOptions, createAcpEngine } from '../../../src/engines/acp/index.js';
-import type { EngineSession, TurnEvent } from '../../../src/engines/index.js';
+import type { EngineSession, TurnEvent, TurnResult } from '../../../src/engines/index.js';
 
 export const AGENT = resolve(import.meta.dirname, '../../support/echo-agent.mjs');
 
@@ -63,4 +63,15 @@ export function contextOf(text: string, name = 'NOTES.md'): ContextFile {
 /** Directories of agents that are there now. */
 export function agentHomes(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith('warmline-acp-'));
+}
+
+type Ask = (question: string, emit: (event: TurnEvent) => void) => Promise<TurnResult>;
+
+/** A turn, and when the first of it is heard. */
+export function begin(ask: Ask, question: string) {
+  let hear = () => {};
+  const begun = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  return { turn: ask(question, hear), begun };
 }

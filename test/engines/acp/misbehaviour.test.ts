@@ -1,0 +1,168 @@
+/** Whatever an agent does, its session says so, nothing of it is left, and nobody waits for ever. */
+import { expect, test } from 'vitest';
+import type { TurnEvent } from '../../../src/engines/index.js';
+import { isAlive, until } from '../../support/process.js';
+import { agentHomes, begin, openEngine, openSession } from './harness.js';
+
+test('an agent that never answers its first request is left when nobody waits any more', async () => {
+  const { open } = await openEngine(['silent']);
+  const homes = agentHomes();
+  const waiting = new AbortController();
+  const opening = open(undefined, waiting.signal);
+  const home = await until(() => agentHomes().find((name) => !homes.includes(name)));
+  waiting.abort(new Error('nobody waits'));
+  await expect(opening).rejects.toThrow('nobody waits');
+  expect(agentHomes()).not.toContain(home);
+});
+
+test('an agent that dies as it starts is told by its last words', async () => {
+  const { open } = await openEngine(['dies']);
+  await expect(open()).rejects.toThrow(/no model is installed/);
+});
+
+test('a program that is no agent is told by how it ended', async () => {
+  const { open } = await openEngine([], { command: ['false'] });
+  await expect(open()).rejects.toMatchObject({ message: /exited with code 1/ });
+});
+
+test('an agent of another version of the protocol is refused', async () => {
+  const { open } = await openEngine(['version=9']);
+  await expect(open()).rejects.toMatchObject({ code: 'engine_unavailable', message: /version 9/ });
+});
+
+test('an agent that is not signed in fails as engine_auth, and the status says so', async () => {
+  const { engine, open } = await openEngine(['auth']);
+  expect(engine.status().auth).toBe('unknown');
+  await expect(open()).rejects.toMatchObject({ code: 'engine_auth' });
+  expect(engine.status().auth).toBe('failed');
+});
+
+test('a limit fails as engine_limit with the time to wait, until a question is answered', async () => {
+  const { engine, ask } = await openSession();
+  const error = { code: 429, message: 'Rate limit exceeded, try again in 30s' };
+  await expect(ask(`error ${JSON.stringify(error)}`)).rejects.toMatchObject({
+    code: 'engine_limit',
+    retryAfterMs: 30_000,
+  });
+  expect(engine.status()).toMatchObject({ auth: 'ok', limit: { state: 'limited' } });
+  await ask('echo hi');
+  expect(engine.status()).toEqual({ auth: 'ok', limit: { state: 'ok' } });
+});
+
+test('an agent that dies in a turn is told by its last words, on one printable line', async () => {
+  const { session, ask } = await openSession();
+  await expect(ask('crash \u001b[31mout of\u0007 luck\u001b[0m')).rejects.toMatchObject({
+    code: 'engine_error',
+    message: /^the agent ended: [\x20-\x7e]*out of luck[\x20-\x7e]*$/,
+  });
+  expect(await session.closed).toMatchObject({ how: 'died', reason: /out of luck/ });
+  expect(session.pids).toEqual([]);
+});
+
+test('an agent killed after half an answer has not answered', async () => {
+  const { session, ask } = await openSession();
+  await expect(ask('half')).rejects.toMatchObject({ code: 'engine_error', message: /SIGKILL/ });
+  expect(await session.closed).toMatchObject({ how: 'died' });
+});
+
+test('an agent killed between turns is noticed', async () => {
+  const { session, ask } = await openSession();
+  await ask('echo hi');
+  process.kill(session.pids[0] as number, 'SIGKILL');
+  expect(await session.closed).toMatchObject({ how: 'died' });
+  await expect(ask('echo on')).rejects.toMatchObject({ code: 'engine_error' });
+});
+
+test('a key is in no error, whoever says it', async () => {
+  const key = 'AIza-secret-key-of-this-test';
+  const { ask } = await openSession([], { preset: 'gemini', key });
+  const error = { code: 500, message: `no answer for ${key}`, data: { url: `?key=${key}` } };
+  const said = await ask(`error ${JSON.stringify(error)}`).catch((thrown) => thrown.message);
+  expect(said).toMatch(/no answer for \[redacted\]/);
+  expect(said).not.toContain(key);
+  await expect(ask(`crash it was ${key}`)).rejects.not.toThrow(key);
+});
+
+test('a stopped agent is closed, and its turn fails', async () => {
+  const { session, ask } = await openSession();
+  const { turn, begun } = begin(ask, 'stubborn');
+  await begun;
+  const pids = session.pids;
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  await session.close();
+  await expect(turn).rejects.toMatchObject({ code: 'engine_error' });
+  expect(pids.filter(isAlive)).toEqual([]);
+});
+
+test('an agent that does not stop when it is cancelled is closed', async () => {
+  const { session, ask } = await openSession();
+  const { turn, begun } = begin(ask, 'deaf');
+  await begun;
+  session.cancel();
+  await session.close();
+  await expect(turn).rejects.toThrow();
+  expect(await session.closed).toEqual({ how: 'closed' });
+});
+
+test.each([
+  ['closed', 'echo on'],
+  ['dead', 'crash'],
+])('what an agent started in another session ends with it when it is %s', async (_how, last) => {
+  const { session, ask } = await openSession();
+  const pid = Number((await ask('spawn')).answer);
+  expect(isAlive(pid)).toBe(true);
+  await ask(last).catch(() => {});
+  if (last === 'crash') await session.closed;
+  else await session.close();
+  expect(isAlive(pid)).toBe(false);
+});
+
+test('what is no message on standard output is passed over', async () => {
+  const { ask } = await openSession();
+  expect((await ask('garbage Welcome! {')).answer).toBe('still here');
+  expect((await ask('echo on')).answer).toBe('on');
+});
+
+test.each([
+  ['noise', /no message of the protocol/],
+  ['line', /a line of more than/],
+  ['requests', /more than is answered/],
+])('an agent that floods its output by %s is ended', async (question, reason) => {
+  const { session, ask } = await openSession();
+  await expect(ask(question)).rejects.toMatchObject({ code: 'engine_error', message: reason });
+  expect(await session.closed).toMatchObject({ how: 'died', reason });
+  expect(session.pids).toEqual([]);
+});
+
+test('an endless answer is ended by closing its session from within', async () => {
+  const { session, ask } = await openSession();
+  let chars = 0;
+  let closing: Promise<void> | undefined;
+  const hear = (event: TurnEvent) => {
+    if (event.type === 'delta') chars += event.text.length;
+    if (chars > 1e6) closing ??= session.close();
+  };
+  await expect(ask('flood', hear)).rejects.toThrow();
+  await closing;
+  expect(await session.closed).toEqual({ how: 'closed' });
+});
+
+test('a flood on standard error harms nobody', async () => {
+  const { ask } = await openSession();
+  expect((await ask('stderr a long line of no use')).answer).toBe('done');
+  await expect(ask('crash the end')).rejects.toThrow(/the end/);
+});
+
+test('an agent that goes on talking when its turn is over is not asked again', async () => {
+  const { session, ask } = await openSession();
+  expect((await ask('late said')).answer).toBe('said');
+  expect(await session.closed).toMatchObject({ how: 'died', reason: /nothing was asked/ });
+});
+
+test('a failing agent answers on', async () => {
+  const { ask } = await openSession();
+  await expect(ask('error {"code":-32603,"message":"Internal error"}')).rejects.toMatchObject({
+    code: 'engine_error',
+  });
+  expect((await ask('echo on')).answer).toBe('on');
+});
