@@ -5,6 +5,7 @@
  */
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.js';
+import { STAND_INS } from '../engines/claude/harness.js';
 import { isAlive } from '../support/process.js';
 import { CLAUDE, type Rig, startRig, until } from './claude.js';
 
@@ -98,6 +99,29 @@ claudeTest.each(Object.entries(WRONGS))('%s', async (_, wrong) => {
   const after = soleProcess(rig);
   expect(after === before).toBe(!wrong.replaced);
   expect(rig.bridge.health().childPids).toEqual([after]);
+});
+
+/** What the real program cannot be made to do, done by a stand-in for it behind the real SDK. */
+claudeTest.each([
+  ['an exit without a result', '[[exit]]', 'engine_error'],
+  ['a clean exit without a result', '[[clean exit]]', 'engine_error'],
+  ['a line without an end', '[[flood]]', 'engine_error'],
+  ['silence, deaf to every interrupt', '[[deaf]]', 'timeout'],
+  ['a result, and then nothing more', '[[hang on clear]] hello', undefined],
+  ['a result that another follows', '[[twice]] hello', undefined],
+  ['a conversation it does not forget', '[[remember]] hello', undefined],
+])('%s', async (_, question, code) => {
+  const rig = await startRig({
+    limits: { ...CLOCKS, resetMs: 500 },
+    engine: { claudePath: STAND_INS.claudePath },
+  });
+  expect(await rig.answer('Are you there?')).toBe('You asked: Are you there?');
+  const before = soleProcess(rig);
+  const outcome = await rig.ask(question);
+  expect(outcome.ok ? undefined : outcome.error.code).toBe(code);
+  expect(await rig.answer('Are you back?')).toBe('You asked: Are you back?');
+  await until(() => !isAlive(before));
+  expect(rig.bridge.health().childPids).toEqual([soleProcess(rig)]);
 });
 
 claudeTest('a limit is told with its end, to the asker and in health', async () => {

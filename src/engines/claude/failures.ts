@@ -20,7 +20,6 @@ const AUTH_KINDS = new Set([
   'account_on_hold',
   'verification_required',
   'cloud_credential_error',
-  'billing_error',
 ]);
 
 /** A wait beyond this is a mistake of somebody's clock: a week and a day. */
@@ -39,7 +38,7 @@ export function explain(trouble: Trouble): WarmlineError {
 }
 
 function judge({ status, kind = '', reason = '' }: Trouble): { code: ErrorCode; message: string } {
-  if (AUTH_KINDS.has(kind) || status === 401 || status === 402 || status === 403) {
+  if (AUTH_KINDS.has(kind) || status === 401 || status === 403) {
     const message = 'claude cannot sign in%; run claude and sign in again, or check its key';
     return { code: 'engine_auth', message };
   }
@@ -47,14 +46,15 @@ function judge({ status, kind = '', reason = '' }: Trouble): { code: ErrorCode; 
     const message = 'question and context are too long for the model%; ask with a smaller context';
     return { code: 'context_too_large', message };
   }
-  if (kind === 'rate_limit' || status === 429) {
+  if (kind === 'rate_limit' || kind === 'billing_error' || status === 429 || status === 402) {
     return { code: 'engine_limit', message: 'the limit of the claude account is reached%' };
   }
   if (kind === 'overloaded' || kind === 'server_error' || (status ?? 0) >= 500 || status === 408) {
     return { code: 'engine_unavailable', message: 'the model API cannot answer now%; ask again' };
   }
   if (kind === 'model_not_found' || status === 404) {
-    return { code: 'bad_request', message: 'claude does not have the configured model%' };
+    // Whoever asked can do nothing about it: the question waits for whoever can.
+    return { code: 'engine_unavailable', message: 'claude does not have the configured model%' };
   }
   if (status !== undefined && status >= 400) {
     return { code: 'bad_request', message: 'the model API refused the question%' };

@@ -127,7 +127,11 @@ describe('what the API says reaches the asker as', () => {
     ['engine_unavailable', { api_error_status: 529, terminal_reason: 'api_error', result: 'busy' }],
     ['context_too_large', { api_error_status: 400, terminal_reason: 'prompt_too_long' }],
     ['bad_request', { api_error_status: 400, terminal_reason: 'api_error', result: 'bad' }],
-    ['bad_request', { api_error_status: 404, terminal_reason: 'api_error', result: 'no model' }],
+    [
+      'engine_unavailable',
+      { api_error_status: 404, terminal_reason: 'api_error', result: 'no model' },
+    ],
+    ['engine_limit', { api_error_status: 402, terminal_reason: 'api_error', result: 'pay' }],
     ['engine_unavailable', { terminal_reason: 'api_error', result: 'ECONNREFUSED' }],
     ['engine_error', { subtype: 'error_max_turns', errors: ['too many'] }],
   ])('%s: %j', async (code, result) => {
