@@ -177,8 +177,7 @@ async function* whole(message: IncomingMessage): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of message) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES)
-      throw new Error(`it answers with more than ${MAX_BODY_BYTES} bytes`);
+    if (bytes > MAX_BODY_BYTES) throw new Error(`it sends more than ${MAX_BODY_BYTES} bytes`);
     yield chunk;
   }
 }

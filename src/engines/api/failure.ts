@@ -1,7 +1,7 @@
 /** From what went wrong to the error its asker reads, and what it says about the account: pure. */
 import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
 import type { Problem } from './problem.js';
-import { waitOf } from './resets.js';
+import { limitWait, retryAfter } from './resets.js';
 
 export interface Service {
   /** The name of the engine, for the person who has to change its settings. */
@@ -41,95 +41,79 @@ export function failureOf(
   models: readonly string[] = [],
 ): Failure {
   if (problem.how === 'failed') return { error: failed(problem, service), tells: NOTHING };
-  const { headers } = problem;
-  const words = saying(problem.words, service.key);
-  const { engine, model, url } = service;
-  const simply = (code: ErrorCode, message: string) => ({
-    error: fault(code, message),
-    tells: NOTHING,
-  });
   const kind = kindOf(problem);
+  const waitMs = waitFor(kind, problem, nowMs);
+  const sentence = refusal(kind, problem, service, waitMs, models);
+  return {
+    error: fault(CODES[kind], sentence, { retryAfterMs: waitMs }),
+    tells: tellsOf(kind, waitMs),
+  };
+}
+
+function waitFor(kind: Kind, { headers }: Refusal, nowMs: number): number | undefined {
+  if (kind === 'limit') return limitWait(headers, nowMs);
+  // Limits are told with every response; only this header is about the one that failed.
+  return kind === 'overload' ? retryAfter(headers, nowMs) : undefined;
+}
+
+function tellsOf(kind: Kind, waitMs: number | undefined): Tells {
+  if (kind === 'auth' || kind === 'forbidden') return { of: 'auth' };
+  return kind === 'limit' || kind === 'spent' ? { of: 'limit', waitMs } : NOTHING;
+}
+
+function refusal(
+  kind: Kind,
+  problem: Refusal,
+  service: Service,
+  waitMs: number | undefined,
+  models: readonly string[],
+): string {
+  const { engine, model, url } = service;
+  const words = saying(problem.words, service.key);
+  const status = problem.status === undefined ? '' : ` (HTTP ${problem.status})`;
   switch (kind) {
     case 'auth':
-      return {
-        error: fault(
-          'engine_auth',
-          `${url} refuses the key of ${engine}${status(problem)}; give it one that is valid`,
-        ),
-        tells: { of: 'auth' },
-      };
+      return `${url} refuses the key of ${engine}${status}; give it one that is valid`;
     case 'forbidden':
-      return {
-        error: fault(
-          'engine_auth',
-          `${url} does not allow ${engine} to use ${model}${status(problem)}${words}; look at the rights of its key`,
-        ),
-        tells: { of: 'auth' },
-      };
+      return `${url} does not allow ${engine} to use ${model}${status}${words}; look at the rights of its key`;
     case 'spent':
-      return {
-        error: fault(
-          'engine_limit',
-          `the account of ${engine} at ${url} is used up${words}; add credit or raise its limit`,
-        ),
-        tells: { of: 'limit', waitMs: undefined },
-      };
+      return `the account of ${engine} at ${url} is used up${words}; add credit or raise its limit`;
     case 'limit': {
-      const waitMs = waitOf(headers, nowMs);
-      const until = waitMs === undefined ? 'later' : `in ${seconds(waitMs)}`;
-      return {
-        error: fault(
-          'engine_limit',
-          `${engine} has reached its limit at ${url}; it can be asked again ${until}`,
-          { retryAfterMs: waitMs },
-        ),
-        tells: { of: 'limit', waitMs },
-      };
+      const until = waitMs === undefined ? 'later' : `in ${Math.ceil(waitMs / 1000)} s`;
+      return `${engine} has reached its limit at ${url}; it can be asked again ${until}`;
     }
     case 'overload':
-      return {
-        error: fault(
-          'engine_unavailable',
-          `${url} cannot answer now${status(problem)}${words}; ask again later`,
-          { retryAfterMs: waitOf(headers, nowMs) },
-        ),
-        tells: NOTHING,
-      };
+      return `${url} cannot answer now${status}${words}; ask again later`;
     case 'too_large':
-      return simply(
-        'context_too_large',
-        `the question with its context is too large for ${model}${words}; ask with a smaller context or lower max_context_bytes of ${engine}`,
-      );
+      return `the question with its context is too large for ${model}${words}; ask with a smaller context or lower max_context_bytes of ${engine}`;
     case 'not_found':
-      return simply(
-        'engine_unavailable',
-        `${url} has no model ${model}, or not this API${words}; ${choice(models, service)}`,
-      );
+      return `${url} has no model ${model}, or not this API${words}; ${choice(models, service)}`;
     case 'redirect':
-      return simply(
-        'engine_unavailable',
-        `${url} redirects elsewhere${status(problem)}; set the base URL of ${engine} to where it leads`,
-      );
+      return `${url} redirects elsewhere${status}; set the base URL of ${engine} to where it leads`;
     case 'bad_request':
-      return simply('bad_request', `${url} does not accept the request${status(problem)}${words}`);
+      return `${url} does not accept the request${status}${words}`;
     case 'broken':
-      return simply('engine_error', `${url} failed in the middle of its answer${words}; ask again`);
+      return `${url} failed in the middle of its answer${words}; ask again`;
     default:
       return kind satisfies never;
   }
 }
 
-type Kind =
-  | 'auth'
-  | 'forbidden'
-  | 'spent'
-  | 'limit'
-  | 'overload'
-  | 'too_large'
-  | 'not_found'
-  | 'redirect'
-  | 'bad_request'
-  | 'broken';
+const CODES = {
+  auth: 'engine_auth',
+  forbidden: 'engine_auth',
+  spent: 'engine_limit',
+  limit: 'engine_limit',
+  overload: 'engine_unavailable',
+  too_large: 'context_too_large',
+  // The question is fine, and waits until somebody has set this right.
+  not_found: 'engine_unavailable',
+  redirect: 'engine_unavailable',
+  bad_request: 'bad_request',
+  broken: 'engine_error',
+} as const satisfies Record<string, ErrorCode>;
+
+type Kind = keyof typeof CODES;
 
 type Refusal = Extract<Problem, { how: 'refused' }>;
 
@@ -232,12 +216,4 @@ function saying(words: string, key: string | undefined): string {
 function mask(text: string, key: string | undefined): string {
   const masked = key === undefined || key === '' ? text : text.replaceAll(key, '[key]');
   return masked.replace(/\bsk-[\w*.…-]{4,}/g, '[key]');
-}
-
-function status({ status }: Refusal): string {
-  return status === undefined ? '' : ` (HTTP ${status})`;
-}
-
-function seconds(ms: number): string {
-  return `${Math.ceil(ms / 1000)} s`;
 }

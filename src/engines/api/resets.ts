@@ -31,16 +31,25 @@ const BUCKETS: readonly Bucket[] = [
 ];
 
 /**
- * How long to wait, in milliseconds: what the server asks for, else until the last of the used-up
- * limits is whole again. A server that does not say which is used up may mean any of them.
+ * How long the server asks to wait, in milliseconds; undefined when it does not.
+ * @param nowMs wall-clock milliseconds
+ */
+export function retryAfter(headers: HeaderReader, nowMs: number): number | undefined {
+  const ms = plainNumber(headers.get('retry-after-ms'));
+  return ms === undefined
+    ? parseWait(headers.get('retry-after'), nowMs)
+    : Math.ceil(Math.min(ms, MAX_WAIT_MS));
+}
+
+/**
+ * How long a limit lasts, in milliseconds: what the server asks for, else until the last of the
+ * used-up limits is whole again. A server that does not say which is used up may mean any of them.
  *
  * @param nowMs wall-clock milliseconds
  * @returns undefined when the headers do not tell
  */
-export function waitOf(headers: HeaderReader, nowMs: number): number | undefined {
-  const inMs = plainNumber(headers.get('retry-after-ms'));
-  if (inMs !== undefined) return Math.min(inMs, MAX_WAIT_MS);
-  const asked = parseWait(headers.get('retry-after'), nowMs);
+export function limitWait(headers: HeaderReader, nowMs: number): number | undefined {
+  const asked = retryAfter(headers, nowMs);
   if (asked !== undefined) return asked;
   const waits = (buckets: readonly Bucket[]) =>
     buckets.flatMap(({ reset }) => parseWait(headers.get(reset), nowMs) ?? []);

@@ -39,11 +39,10 @@ export function createOllama(options: OllamaOptions): Ollama {
     try {
       const response = await fetch(`${root}/api/generate`, init);
       await response.text();
-      if (!response.ok)
-        log.warn({ model, status: response.status }, 'Ollama does not load the model');
-    } catch (error) {
-      if (!signal.aborted)
-        log.debug({ model, err: error }, 'Ollama was not asked to load the model');
+      const { ok, status } = response;
+      if (!ok) log.warn({ model, status }, 'Ollama does not load the model');
+    } catch (err) {
+      if (!signal.aborted) log.debug({ model, err }, 'Ollama was not asked to load the model');
     }
   }
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseWait, waitOf } from '../../../src/engines/api/resets.js';
+import { limitWait, parseWait, retryAfter } from '../../../src/engines/api/resets.js';
 
 const NOW = Date.parse('2026-11-20T23:00:00Z');
 const DAY = 86_400_000;
-const wait = (headers: Record<string, string>) => waitOf(new Headers(headers), NOW);
+const wait = (headers: Record<string, string>) => limitWait(new Headers(headers), NOW);
 
 test.each([
   ['30', 30_000],
@@ -89,4 +89,11 @@ test('when it is not said which limit is used up, the latest reset is waited for
   };
   expect(wait(resets)).toBe(120_000);
   expect(wait({})).toBeUndefined();
+});
+
+test('a server that is only overloaded is not asked to make its limits whole', () => {
+  const headers = new Headers({ 'x-ratelimit-reset-tokens': '6m0s' });
+  expect(retryAfter(headers, NOW)).toBeUndefined();
+  headers.set('retry-after', '3');
+  expect(retryAfter(headers, NOW)).toBe(3_000);
 });
