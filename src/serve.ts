@@ -157,8 +157,11 @@ async function createEngine(settings: EngineSettings, port: number, log: Log): P
       const apiTimeoutMs = Math.ceil(firstByteMs * API_TIME);
       return createClaudeEngine({ ...common, claudePath, stateDir, apiTimeoutMs });
     }
-    case 'acp':
-      throw new ConfigError(`engine ${name}: this version has no engine of kind ${kind}`);
+    case 'acp': {
+      const { createAcpEngine } = await import('./engines/acp/index.js');
+      const { command, preset } = settings;
+      return createAcpEngine({ ...common, command, preset });
+    }
     case 'openai': {
       const { createOpenAiEngine } = await import('./engines/openai/index.js');
       return createOpenAiEngine(common);

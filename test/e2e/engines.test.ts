@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type BridgeClient, connect } from '../../clients/socket/index.js';
 import { openSqliteBus } from '../../src/bus/index.js';
-import { type Program, start, tempDir, warmline } from '../support/process.js';
-import { freePort, look, withDatabase } from './warmline.js';
+import { isAlive, type Program, start, tempDir, warmline } from '../support/process.js';
+import { freePort, look, ROOT, withDatabase } from './warmline.js';
 
 const SEVERAL = `
 engine = "primary"
@@ -132,6 +132,29 @@ test('settings of an engine are flags, and --concurrency of serve is its session
   expect(await client.ask('Who?')).toMatchObject({ engine: 'fake', model: 'm-7' });
   expect(await healthOf(client, 'fake')).toMatchObject({ sessions: { size: 2 } });
 });
+
+test('health shows the processes of an engine, and one that is killed is replaced', async () => {
+  const agent = join(ROOT, 'test/support/echo-agent.mjs');
+  const words = ['--engine', 'acp', '--acp-command', `"${process.execPath}" "${agent}"`];
+  const { client } = await serve('', ...words, '--concurrency', '1');
+  expect((await client.ask('Who?')).engine).toBe('acp');
+  const before = (await healthOf(client, 'acp')).processes as Processes;
+  expect(before.pids.length).toBeGreaterThan(0);
+  expect(before.memory_bytes).toBeGreaterThan(1024 * 1024);
+  for (const pid of before.pids) process.kill(pid, 'SIGKILL');
+  await expect
+    .poll(async () => ((await healthOf(client, 'acp')).processes as Processes).pids)
+    .not.toEqual(expect.arrayContaining([...before.pids]));
+  expect((await client.ask('And now?')).engine).toBe('acp');
+  const after = await healthOf(client, 'acp');
+  expect(after).toMatchObject({ state: 'ok', last_failure: { code: 'engine_error' } });
+  expect(before.pids.filter(isAlive)).toEqual([]);
+});
+
+interface Processes {
+  readonly pids: readonly number[];
+  readonly memory_bytes: number;
+}
 
 async function fakeModel(): Promise<string> {
   const program = start(['fake-model', '--port', '0', '--json']);

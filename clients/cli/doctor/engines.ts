@@ -67,7 +67,9 @@ function listen() {
     log: createLogger({ level: 'info', pretty: false, destination }),
     program: () => {
       const said = lines.find(({ program }) => typeof program === 'string');
-      return said === undefined ? '' : ` (${said.program}, version ${said.version})`;
+      if (said === undefined) return '';
+      const version = said.version === undefined ? '' : `, version ${said.version}`;
+      return ` (${said.program}${version})`;
     },
     warnings: () =>
       lines.filter(({ level }) => Number(level) >= WARNING).map(({ msg }) => String(msg)),
