@@ -12,6 +12,7 @@ import {
   wholeAbout,
 } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
+import { UsageError } from './failure.js';
 
 /** What commander hands to an action: options by camel-case name. */
 export type Words = Readonly<Record<string, unknown>>;
@@ -62,6 +63,9 @@ function toOption(setting: Described, about: string): Option {
   if (setting.value === '') return option;
   return option.argParser((given: string, before: unknown) => {
     const read = readFlag(setting, given);
+    if (!read.ok && setting.isDelicate === true) {
+      throw new UsageError(`${setting.flag} must be ${read.expects}`);
+    }
     if (!read.ok) throw new InvalidArgumentError(`It must be ${read.expects}.`);
     if (!setting.isList) return read.value;
     return [...(Array.isArray(before) ? before : []), read.value];

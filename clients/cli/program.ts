@@ -29,7 +29,7 @@ function describe(exitWith: (code: number) => void): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
-    .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) });
+    .configureOutput({ outputError: (text) => complain(withoutValue(text)) });
 
   const command = (name: string, summary: string) => program.command(name).description(summary);
   /** Commands take an argument or none; their options come after it either way. */
@@ -151,4 +151,9 @@ function describe(exitWith: (code: number) => void): Command {
     .action(run(async () => (await import('./commands/fake-model.js')).fakeModel));
 
   return program;
+}
+
+/** Commander repeats the value of a flag it does not know: it could be a key. */
+function withoutValue(text: string): string {
+  return text.replace(/^error: /, '').replace(/^(unknown option '[^'=]*)=[^\n]*'/, "$1'");
 }

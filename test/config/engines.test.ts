@@ -10,6 +10,7 @@ import {
   type EngineSettings,
   loadSettings,
   readKey,
+  stateHome,
 } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
 
@@ -326,4 +327,11 @@ describe('the key of an engine', () => {
     expect(settings).toMatchObject({ keyFile: file });
     expect(settings.keyEnv).toBeUndefined();
   });
+});
+
+test('what survives a restart is kept where the user keeps such things', () => {
+  expect(stateHome({ HOME: '/home/me' })).toBe('/home/me/.local/state');
+  expect(stateHome({ HOME: '/home/me', XDG_STATE_HOME: '/var/me' })).toBe('/var/me');
+  expect(stateHome({ HOME: '/home/me', XDG_STATE_HOME: 'relative' })).toBe('/home/me/.local/state');
+  expect(stateHome({})).toBeUndefined();
 });

@@ -143,8 +143,8 @@ test('health shows the processes of an engine, and one that is killed is replace
   expect(before.memory_bytes).toBeGreaterThan(1024 * 1024);
   for (const pid of before.pids) process.kill(pid, 'SIGKILL');
   await expect
-    .poll(async () => ((await healthOf(client, 'acp')).processes as Processes).pids)
-    .not.toEqual(expect.arrayContaining([...before.pids]));
+    .poll(async () => (await healthOf(client, 'acp')).last_failure)
+    .toMatchObject({ code: 'engine_error' });
   expect((await client.ask('And now?')).engine).toBe('acp');
   const after = await healthOf(client, 'acp');
   expect(after).toMatchObject({ state: 'ok', last_failure: { code: 'engine_error' } });
@@ -256,5 +256,19 @@ test('an engine that cannot be had ends the start in one line, with exit code 78
     expect({ code, words }).toEqual({ code: 78, words });
     expect(stderr).toMatch(says);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+  }
+});
+
+test('a secret that is given where none belongs is refused, and not repeated', async () => {
+  const secret = 'sk-not-to-be-seen';
+  for (const word of [
+    `--key=${secret}`,
+    `--key-env=${secret}`,
+    `--base-url=http://u:${secret}@h`,
+  ]) {
+    const { code, stderr } = await warmline(['serve', '--port', '0', word]);
+    expect({ code, word }).toEqual({ code: 2, word });
+    expect(stderr).toMatch(/--key|--base-url/);
+    expect(stderr).not.toContain(secret);
   }
 });
