@@ -1,5 +1,5 @@
 /** Which engines run, and with what: tables of the config file, flags and variables. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -82,13 +82,19 @@ describe('which engines there are', () => {
     expect(byName.extract).toMatchObject({ kind: 'extract' });
   });
 
-  test('the example in the reference is one that loads', async () => {
-    const text = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8');
-    const examples = [...text.matchAll(/```toml\n(.*?)```/gs)].map(([, example]) => example);
-    const example = examples.find((toml) => toml?.includes('[engines.')) ?? '';
-    expect(example).toContain('[engines.local]');
-    const { usual, names } = await load({ file: example });
-    expect({ usual, names }).toEqual({ usual: 'claude', names: ['claude', 'local', 'docs'] });
+  test('every example of the docs is one that loads', async () => {
+    const docs = join(import.meta.dirname, '../../docs');
+    const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' });
+    let examples = 0;
+    for (const page of pages.filter((name) => name.endsWith('.md'))) {
+      const text = readFileSync(join(docs, page), 'utf8');
+      for (const [, example = ''] of text.matchAll(/```toml\n(.*?)```/gs)) {
+        const { names } = await load({ file: example });
+        expect(names, page).not.toEqual([]);
+        examples += 1;
+      }
+    }
+    expect(examples).toBeGreaterThan(3);
   });
 });
 
