@@ -81,7 +81,7 @@ function request(prompt: Prompt, parts: AnthropicParts): MessageCreateParamsStre
 /** The events of one answer: https://docs.anthropic.com/en/api/messages-streaming */
 class Reader {
   #usage: Usage = { input_tokens: 0, output_tokens: 0 };
-  #stopReason: string | undefined;
+  #stopReason = 'end_turn';
 
   *read(event: RawMessageStreamEvent): Generator<Piece> {
     switch (event.type) {
@@ -96,12 +96,11 @@ class Reader {
         return;
       case 'message_delta':
         this.#count(event.usage);
-        this.#stopReason = event.delta?.stop_reason ?? undefined;
+        this.#stopReason = String(event.delta?.stop_reason ?? this.#stopReason);
         return;
       case 'message_stop':
-        if (this.#stopReason === undefined) return;
         yield { type: 'usage', usage: this.#usage };
-        yield { type: 'stop', reason: stopWord(String(this.#stopReason)) };
+        yield { type: 'stop', reason: stopWord(this.#stopReason) };
         return;
       default:
         // A kind of event this version does not know.

@@ -441,13 +441,15 @@ export function apiSuite(name: string, subject: ApiSubject): void {
 function secureTests(name: string, subject: ApiSubject): void {
   async function secureWorld() {
     const server = await startServer(
-      ({ method }, response) => {
+      ({ method, body }, response) => {
         if (method === 'GET') {
           response.end('{}');
           return;
         }
-        streamEvents(response, subject.whole);
-        response.end();
+        const isHalf = body.includes('half');
+        streamEvents(response, isHalf ? subject.unfinished : subject.whole);
+        if (!isHalf) response.end();
+        else if (body.includes('break')) response.socket?.destroySoon();
       },
       { isSecure: true },
     );
@@ -486,6 +488,32 @@ function secureTests(name: string, subject: ApiSubject): void {
     expect(server.connections).toBe(2);
     await ask(session, 'Hello?');
     expect(server.connections).toBe(2);
+  });
+
+  test.each(['half, break', 'half, cancel'])(
+    `${name}: after a turn that ended in "%s" a secure connection is open again`,
+    async (question) => {
+      const { server, session, time, reopened } = await secureWorld();
+      time.ms += 60_000;
+      const turn = ask(session, question, undefined, ({ type }) => {
+        if (type === 'delta' && question.endsWith('cancel')) session.cancel();
+      });
+      await expect(turn).rejects.toThrow();
+      await reopened;
+      expect(server.connections).toBe(2);
+      await ask(session, 'Hello?');
+      expect(server.connections).toBe(2);
+    },
+  );
+
+  test(`${name}: a server without TLS is left alone while nobody asks`, async () => {
+    const clock = { monotonicMs: () => performance.now() * 1_000, wallUs: () => 0 };
+    const { fake, open } = await worldOf(subject, { clock });
+    const session = await open();
+    await expect(ask(session, '[[fake: half]] x')).rejects.toThrow();
+    await session.reset();
+    await ask(session, 'Hello?');
+    expect(fake.probes).toHaveLength(1);
   });
 
   test(`${name}: a server that ends every connection at once is left alone until it is asked`, async () => {
