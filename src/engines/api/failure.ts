@@ -79,8 +79,8 @@ function refusal(
     case 'spent':
       return `the account of ${engine} at ${url} is used up${words}; add credit or raise its limit`;
     case 'limit': {
-      const until = waitMs === undefined ? 'later' : `in ${Math.ceil(waitMs / 1000)} s`;
-      return `${engine} has reached its limit at ${url}; it can be asked again ${until}`;
+      const end = waitMs === undefined ? '; ask later' : `, for ${Math.ceil(waitMs / 1000)} s more`;
+      return `${engine} has reached its limit at ${url}${end}`;
     }
     case 'overload':
       return `${url} cannot answer now${status}${words}; ask again later`;
