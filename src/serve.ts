@@ -1,5 +1,5 @@
 /** Wires the server process: context roots, engines, bridge and the TCP door. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConfiguredEngine, createBridge } from './bridge/index.js';
@@ -164,12 +164,26 @@ async function createEngine(settings: EngineSettings, port: number, log: Log): P
     }
     case 'openai': {
       const { createOpenAiEngine } = await import('./engines/openai/index.js');
-      return createOpenAiEngine(common);
+      return createOpenAiEngine({ ...common, ...apiOptions(settings) });
     }
     case 'anthropic': {
       const { createAnthropicEngine } = await import('./engines/anthropic/index.js');
-      return createAnthropicEngine(common);
+      return createAnthropicEngine({ ...common, ...apiOptions(settings) });
     }
+  }
+}
+
+function apiOptions(settings: EngineSettings) {
+  const { name, maxOutputTokens, prefetch, cacheTtl, keepAlive, caFile } = settings;
+  const ca = caFile === undefined ? undefined : readCertificates(name, caFile);
+  return { maxOutputTokens, prefetch, cacheTtl, keepAlive, ca };
+}
+
+function readCertificates(engine: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`engine ${engine}: ca_file ${file} cannot be read`, { cause });
   }
 }
 

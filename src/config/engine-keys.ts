@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   optionalList,
   optionalOneOf,
+  optionalOnOff,
   optionalPath,
   optionalText,
   optionalUrl,
@@ -60,6 +61,27 @@ export const ENGINE_KEYS = z.object({
     max: 64 * MIB,
     about: 'largest context file that is sent whole; of a larger one the passages that match',
   }),
+  maxOutputTokens: optionalWhole({
+    unit: 'TOKENS',
+    min: 1,
+    max: 1_000_000,
+    about: 'longest answer of the model; for anthropic 8192 unless it is set',
+  }),
+  prefetch: optionalOnOff({
+    about: 'the provider takes a context in before the first question about it, for its tokens',
+  }),
+  cacheTtl: optionalOneOf(['5m', '1h'], {
+    value: 'TIME',
+    about: 'how long the provider keeps the context in its cache; 5m unless it is set',
+  }),
+  keepAlive: optionalText({
+    value: 'TIME',
+    about: 'how long Ollama keeps the model loaded; 24h unless it is set',
+  }),
+  caFile: optionalPath({
+    value: 'FILE',
+    about: 'certificates (PEM) to trust for this server, beside the usual ones',
+  }),
   stateDir: optionalPath({
     value: 'DIR',
     about: 'where conversations are remembered across restarts',
@@ -80,6 +102,11 @@ export const KINDS_OF: Readonly<Record<string, readonly EngineKind[]>> = {
   command: ['acp'],
   preset: ['acp'],
   maxContextBytes: MODELS,
+  maxOutputTokens: ['openai', 'anthropic'],
+  prefetch: ['openai', 'anthropic'],
+  cacheTtl: ['anthropic'],
+  keepAlive: ['openai'],
+  caFile: ['openai', 'anthropic'],
   stateDir: ['claude'],
   fakeDelayMs: ['fake'],
   fakeDeltas: ['fake'],

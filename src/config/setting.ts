@@ -183,14 +183,14 @@ export function onOff(options: { readonly about: string }) {
   return z
     .boolean()
     .default(false)
-    .register(registry, {
-      ...options,
-      value: '',
-      expects: 'true or false',
-      read: (given) => SWITCH.get(given.toLowerCase()) ?? given,
-      isPath: false,
-      isList: false,
-    });
+    .register(registry, { ...SWITCHED, ...options });
+}
+
+export function optionalOnOff(options: { readonly about: string }) {
+  return z
+    .boolean()
+    .optional()
+    .register(registry, { ...SWITCHED, ...options });
 }
 
 export function portOrOff(options: { readonly about: string }) {
@@ -210,6 +210,14 @@ export function portOrOff(options: { readonly about: string }) {
 const TEXT = {
   expects: 'a text that is not empty',
   read: (given: string): unknown => given,
+  isPath: false,
+  isList: false,
+};
+
+const SWITCHED = {
+  value: '',
+  expects: 'true or false',
+  read: (given: string): unknown => SWITCH.get(given.toLowerCase()) ?? given,
   isPath: false,
   isList: false,
 };

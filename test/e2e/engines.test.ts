@@ -207,6 +207,29 @@ key_env = "SOME_KEY"
   expect(doctor.stdout + doctor.stderr).not.toContain(key);
 });
 
+test('what a table says of answers and caches reaches the model API', async () => {
+  const url = await fakeModel();
+  const { client } = await serve(`
+[engines.gpt]
+kind = "openai"
+base_url = "${url}/v1"
+model = "m"
+max_output_tokens = 321
+[engines.haiku]
+kind = "anthropic"
+base_url = "${url}"
+model = "claude-test"
+max_output_tokens = 654
+cache_ttl = "1h"
+`);
+  const received = async (model: string) =>
+    (await client.ask('[[fake: echo]]', { model })).answer.replaceAll(/\s/g, '');
+  expect(await received('gpt')).toMatch(/"max_(completion_)?tokens":321\b/);
+  const haiku = await received('haiku');
+  expect(haiku).toContain('"max_tokens":654');
+  expect(haiku).toContain('"ttl":"1h"');
+});
+
 interface Check {
   readonly name: string;
   readonly status: string;

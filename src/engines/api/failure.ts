@@ -174,7 +174,7 @@ function failed(problem: Extract<Problem, { how: 'failed' }>, service: Service):
   if (NOT_TRUSTED.test(code)) {
     return fault(
       'engine_unavailable',
-      `the certificate or TLS of ${url} is not accepted (${code}); trust its certificate with NODE_EXTRA_CA_CERTS or correct the base URL of ${engine}`,
+      `the certificate or TLS of ${url} is not accepted (${code}); trust its certificate with ca_file or correct the base URL of ${engine}`,
     );
   }
   if (code.startsWith('HPE_')) {

@@ -60,7 +60,7 @@ test('a limit says when it ends; credit that is used up does not', () => {
 test.each([
   ['ECONNREFUSED', 'engine_unavailable', /is the server running there/],
   ['ENOTFOUND', 'engine_unavailable', /correct the base URL/],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'engine_unavailable', /NODE_EXTRA_CA_CERTS/],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'engine_unavailable', /ca_file/],
   ['HPE_INVALID_CONSTANT', 'engine_unavailable', /does not speak HTTP/],
   ['ECONNRESET', 'engine_error', /broke off/],
   ['', 'engine_error', /broke off/],
