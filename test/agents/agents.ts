@@ -5,7 +5,9 @@ import packages from './packages.json' with { type: 'json' };
 
 export type AgentName = keyof typeof packages;
 
-export const AGENTS_DIR = resolve(import.meta.dirname, '../../.cache/agents');
+/** `AGENTS_DIR=…` tests other versions, laid out alike. */
+export const AGENTS_DIR =
+  process.env.AGENTS_DIR ?? resolve(import.meta.dirname, '../../.cache/agents');
 
 export interface Agent {
   readonly version: string;

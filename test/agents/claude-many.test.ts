@@ -24,7 +24,7 @@ claudeTest('thirty questions are answered by one process', async () => {
 });
 
 claudeTest('two hundred questions start no process between recycles', async () => {
-  const rig = await startRig({ limits: { maxTurns: 80 } });
+  const rig = await startRig({ limits: { maxTurns: 60 } });
   await rig.answer('Are you there?');
   const before = counts(rig);
   for (let number = 0; number < 200; number += 1) {
@@ -33,8 +33,10 @@ claudeTest('two hundred questions start no process between recycles', async () =
     expect(opened - before.opened - replaced).toBeLessThanOrEqual(1);
     await rig.answer(`Question ${number}?`);
   }
-  expect(counts(rig).replaced).toBe(2);
-  expect(counts(rig).opened).toBe(before.opened + 2);
+  // The last may still be on its way.
+  await until(() => counts(rig).replaced >= 2);
+  expect(counts(rig).opened - before.opened - counts(rig).replaced).toBeLessThanOrEqual(1);
+  expect(counts(rig).faults).toBe(0);
 });
 
 claudeTest(

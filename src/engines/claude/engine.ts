@@ -1,7 +1,7 @@
 /** The user's own `claude`, kept warm through the Claude Agent SDK. */
 import { rm } from 'node:fs/promises';
 import { systemClock } from '../../clock.js';
-import { fault, toFault, WarmlineError } from '../../errors.js';
+import { fault, WarmlineError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { type ProcessTree, spawnTree } from '../../processes/index.js';
 import type { Engine, EngineSession, EngineStatus, OpenOptions } from '../engine.js';
@@ -189,7 +189,7 @@ function signedOut(): WarmlineError {
 }
 
 function toSay(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : toFault(thrown).message;
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
