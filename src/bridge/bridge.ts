@@ -25,8 +25,8 @@ import {
 } from './desk.js';
 import { Flight, type Hangar, tellLater } from './inflight.js';
 import { Lookups } from './lookups.js';
-import { DEFAULT_REPLAYS, type ReplayLimits, Replays } from './replays.js';
 import { bridgeHealth, deskStats, sessionReport } from './reports.js';
+import { DEFAULT_REPLAYS, type ReplayLimits, RequestIds } from './request-ids.js';
 import { createRouter } from './routing.js';
 import { Tally } from './tally.js';
 
@@ -54,6 +54,8 @@ export function createBridge(options: BridgeOptions): Bridge {
   return new WarmBridge(options);
 }
 
+const NOTHING_KNOWN = { flight: undefined, stored: undefined };
+
 class WarmBridge implements Bridge {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -61,8 +63,7 @@ class WarmBridge implements Bridge {
   readonly #usual: Desk;
   readonly #route: (model: string | undefined) => Desk;
   readonly #lookups: Lookups;
-  readonly #replays: Replays;
-  readonly #byRequestId = new Map<string, Flight>();
+  readonly #byRequestId: RequestIds<Flight>;
   readonly #hangar: Hangar;
   readonly #sinceMs: number;
   /** Queries that have no outcome yet. */
@@ -82,7 +83,7 @@ class WarmBridge implements Bridge {
     this.#usual = usualDesk(this.#desks, options.defaultEngine);
     this.#route = createRouter(this.#desks, this.#usual);
     this.#lookups = new Lookups(options.contexts, () => this.#clock.monotonicMs());
-    this.#replays = new Replays({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
+    this.#byRequestId = new RequestIds({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
     this.#hangar = {
       ready: (flight) => this.#ready(flight),
       unwanted: (flight) => this.#unwanted(flight),
@@ -95,11 +96,9 @@ class WarmBridge implements Bridge {
 
   ask(query: Query, listener: QueryListener): Ticket {
     const { requestId } = query;
-    const stopping = this.#stopping;
-    const flight = requestId === undefined ? undefined : this.#byRequestId.get(requestId);
-    const stored =
-      requestId === undefined || flight !== undefined ? undefined : this.#replays.find(requestId);
-    const admission = admit(query, { stopping, flight, stored });
+    const known = requestId === undefined ? undefined : this.#byRequestId.find(requestId);
+    const { flight, stored } = known ?? NOTHING_KNOWN;
+    const admission = admit(query, { stopping: this.#stopping, flight, stored });
     switch (admission.kind) {
       case 'run':
         return this.#run(query, listener);
@@ -130,7 +129,7 @@ class WarmBridge implements Bridge {
       in_flight: this.#open,
       joined: this.#joined,
       replayed: this.#replayed,
-      stored_replies: this.#replays.size,
+      stored_replies: this.#byRequestId.stored,
       engines: Object.fromEntries(engines),
     };
   }
@@ -162,7 +161,7 @@ class WarmBridge implements Bridge {
     const desk = this.#route(query.model);
     const flight = new Flight(query, listener, desk, nowMs, this.#hangar);
     this.#open += 1;
-    if (query.requestId !== undefined) this.#byRequestId.set(query.requestId, flight);
+    if (query.requestId !== undefined) this.#byRequestId.began(query.requestId, flight);
     if (!this.#lookups.needs(flight, nowMs)) this.#submit(flight, nowMs);
     else this.#lookUp(flight, nowMs);
     flight.returned = true;
@@ -204,26 +203,20 @@ class WarmBridge implements Bridge {
 
   #unwanted(flight: Flight): void {
     // Whoever asks with its request id from now on asks anew: this one ends as cancelled.
-    this.#forget(flight);
+    const { requestId } = flight.query;
+    if (requestId !== undefined) this.#byRequestId.forget(requestId, flight);
     if (flight.job !== undefined) flight.desk.pool.cancel(flight.job);
     else flight.failed(fault('cancelled', 'the query was cancelled'));
   }
 
   #landed(flight: Flight, outcome: QueryOutcome): void {
     if (flight.lookingUp) this.#lookingUp -= 1;
-    this.#forget(flight);
     const { requestId } = flight.query;
-    if (requestId !== undefined) this.#replays.keep(requestId, flight.query, outcome);
+    if (requestId !== undefined) this.#byRequestId.ended(requestId, flight, outcome);
     flight.desk.tally.add(outcome);
     this.#open -= 1;
     if (this.#open > 0 || this.#drained.length === 0) return;
     for (const resolve of this.#drained.splice(0)) resolve();
-  }
-
-  #forget(flight: Flight): void {
-    const { requestId } = flight.query;
-    if (requestId === undefined || this.#byRequestId.get(requestId) !== flight) return;
-    this.#byRequestId.delete(requestId);
   }
 
   /** Opens the spares; those of engines that bind to a context, for the default one. */

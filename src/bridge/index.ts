@@ -9,4 +9,4 @@ export type {
   Ticket,
 } from './contract.js';
 export type { ConfiguredEngine } from './desk.js';
-export type { ReplayLimits } from './replays.js';
+export type { ReplayLimits } from './request-ids.js';
