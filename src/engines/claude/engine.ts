@@ -12,7 +12,7 @@ import { Conversations } from './conversations.js';
 import { explain, lastLine, showable } from './failures.js';
 import { Input } from './input.js';
 import { isSignedOut } from './messages.js';
-import type { QueryOptions, Sdk } from './sdk.js';
+import type { QueryOptions, Sdk, SpawnRequest } from './sdk.js';
 import { ClaudeSession } from './session.js';
 
 /** From SIGTERM to SIGKILL for a process that keeps a conversation on disk, in milliseconds. */
@@ -94,37 +94,8 @@ export class ClaudeEngine implements Engine {
     keep: string | undefined,
   ): Promise<EngineSession> {
     signal.throwIfAborted();
-    const { sdk, conversations } = this.#parts;
-    const resume = keep === undefined ? undefined : conversations.get(keep);
-    const input = new Input();
-    let tree: ProcessTree | undefined;
-    const query = sdk.query({
-      prompt: input,
-      options: {
-        ...this.#options(grounding, keep !== undefined, resume),
-        spawnClaudeCodeProcess: ({ command, args, cwd, env }) => {
-          tree = spawnTree({ command, args, cwd: cwd ?? this.#parts.cwd, env: defined(env) });
-          return new Child(tree);
-        },
-      },
-    });
-    if (tree === undefined) throw fault('engine_unavailable', 'the Agent SDK started no claude');
-    const session = new ClaudeSession({
-      query,
-      input,
-      tree,
-      grounding,
-      account: this.#account,
-      showable: this.#showable,
-      graceMs: keep === undefined ? 0 : KEEPER_GRACE_MS,
-      model: (used) => {
-        this.#usedModel = used ?? this.#usedModel;
-        return this.model;
-      },
-      answered: (conversation) => {
-        if (keep !== undefined) conversations.set(keep, conversation);
-      },
-    });
+    const resume = keep === undefined ? undefined : this.#parts.conversations.get(keep);
+    const { session, query, tree } = this.#launch(grounding, keep, resume);
     const leave = () => void session.close();
     signal.addEventListener('abort', leave, { once: true });
     try {
@@ -144,6 +115,37 @@ export class ClaudeEngine implements Engine {
     } finally {
       signal.removeEventListener('abort', leave);
     }
+  }
+
+  /** A process that begins to start, and the session that listens to it. */
+  #launch(grounding: Grounding, keep: string | undefined, resume: string | undefined) {
+    const { sdk, cwd, conversations } = this.#parts;
+    const input = new Input();
+    let tree: ProcessTree | undefined;
+    const spawnClaudeCodeProcess = ({ command, args, env }: SpawnRequest) => {
+      tree = spawnTree({ command, args, cwd, env: defined(env) });
+      return new Child(tree);
+    };
+    const options = this.#options(grounding, keep !== undefined, resume);
+    const query = sdk.query({ prompt: input, options: { ...options, spawnClaudeCodeProcess } });
+    if (tree === undefined) throw fault('engine_unavailable', 'the Agent SDK started no claude');
+    const session = new ClaudeSession({
+      query,
+      input,
+      tree,
+      grounding,
+      account: this.#account,
+      showable: this.#showable,
+      graceMs: keep === undefined ? 0 : KEEPER_GRACE_MS,
+      model: (used) => {
+        this.#usedModel = used ?? this.#usedModel;
+        return this.model;
+      },
+      answered: (conversation) => {
+        if (keep !== undefined) conversations.set(keep, conversation);
+      },
+    });
+    return { session, query, tree: tree as ProcessTree };
   }
 
   #options(
