@@ -65,7 +65,7 @@ function deskReport(desk: Desk, isDefault: boolean, now: Now): Record<string, un
   return {
     engine: desk.name,
     kind: desk.kind,
-    model: desk.model,
+    model: desk.engine.model,
     default: isDefault,
     fallback: desk.fallback?.name ?? null,
     state: deskState(desk, now.monotonicMs),

@@ -34,6 +34,15 @@ test('a question is answered whole', async () => {
   expect(message).toMatchObject({ model: 'claude-test', stop_reason: 'end_turn' });
 });
 
+test('a message of the system behind the question does not hide it', async () => {
+  const messages = [
+    { role: 'user', content: 'Is it warm? [[fake: text=yes]]' },
+    { role: 'system', content: 'It is Saturday.' },
+  ] as unknown as Anthropic.MessageParam[];
+  const message = await client.messages.create({ ...asking(''), messages });
+  expect(textOf(message)).toBe('yes');
+});
+
 test('a streamed answer is the same as a whole one', async () => {
   const whole = await client.messages.create(asking('How long 😀 is a turn? [[fake: deltas=50]]'));
   const stream = client.messages.stream(asking('How long 😀 is a turn? [[fake: deltas=50]]'));

@@ -29,7 +29,8 @@ export function readPrompt(body: JsonObject): Asked {
   const messages = objectsOf(body.messages);
   if (messages.length === 0) throw new BadRequest('messages: at least one message is required');
   if (stringOf(body.model) === '') throw new BadRequest('model: Field required');
-  const last = messages.at(-1);
+  // Claude Code ends its requests with a message of the system's, about the day and the like.
+  const last = messages.findLast(({ role }) => role !== 'system');
   return {
     model: stringOf(body.model),
     stream: body.stream === true,
