@@ -313,12 +313,20 @@ export class Connection implements Peer, QueryOwner {
     const out = this.#out;
     if (out === '' || this.#phase === 'closed') return;
     this.#out = '';
-    if (this.#socket.writableLength + out.length > this.#hub.limits.maxWaitingBytes) {
-      this.#hub.counters.flooded += 1;
-      this.#drop('its replies pile up unread');
-      return;
-    }
+    const { limits } = this.#hub;
+    if (this.waitingBytes + out.length > limits.maxWaitingBytes) return this.dropFlooded();
     writeText(this.#socket, out, this.#onWritten);
+    if (this.waitingBytes > limits.pauseAtWaitingBytes) this.#hub.relieve();
+  }
+
+  /** Bytes of replies that the client has not taken. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  dropFlooded(): void {
+    this.#hub.counters.flooded += 1;
+    this.#drop('its replies pile up unread');
   }
 
   // ---- how it ends

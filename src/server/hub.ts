@@ -17,6 +17,8 @@ export interface Hub {
   /** Set once: new queries are refused, and a connection ends when its last query is answered. */
   draining: boolean;
   openConnections(): number;
+  /** A connection has much waiting to be read: makes room when all of them have too much. */
+  relieve(): void;
   /** Writes at most one line a minute about clients that do not speak this protocol. */
   reportForeign(remote: string): void;
 }

@@ -16,6 +16,8 @@ export interface Limits {
   readonly pauseAtWaitingBytes: number;
   /** A connection is dropped when more than this waits to be written. */
   readonly maxWaitingBytes: number;
+  /** When more than this waits on all connections together, those with the most are dropped. */
+  readonly maxAllWaitingBytes: number;
   /** Time for the first valid line. */
   readonly firstLineMs: number;
   /** Time for the token, when one is required. */
@@ -38,6 +40,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxBadLines: 10,
   pauseAtWaitingBytes: MIB,
   maxWaitingBytes: 64 * MIB,
+  maxAllWaitingBytes: 256 * MIB,
   firstLineMs: 30_000,
   authMs: 5_000,
   partialLineMs: 30_000,

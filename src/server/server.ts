@@ -81,8 +81,19 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
     startedMs: clock.monotonicMs(),
     draining: false,
     openConnections: () => connections.size,
+    relieve,
     reportForeign: foreignReporter(log, clock),
   };
+
+  function relieve(): void {
+    const bySize = [...connections].sort((one, other) => other.waitingBytes - one.waitingBytes);
+    let waiting = bySize.reduce((sum, { waitingBytes }) => sum + waitingBytes, 0);
+    for (const connection of bySize) {
+      if (waiting <= limits.maxAllWaitingBytes) return;
+      waiting -= connection.waitingBytes;
+      connection.dropFlooded();
+    }
+  }
 
   function accept(socket: Socket): void {
     if (connections.size >= limits.maxConnections) {

@@ -112,6 +112,26 @@ describe('a client that does not read its replies', () => {
     await expect.poll(() => server.stats().connections).toMatchObject({ open: 0, flooded: 1 });
   });
 
+  test('is dropped, the one with the most first, when more waits for all of them than the cap', async () => {
+    const { bridge, connect, server } = await serve(answerByHand, {
+      limits: { maxAllWaitingBytes: 30_000_000 },
+    });
+    const sizes = [12_000_000, 20_000_000, 11_000_000];
+    const wires = [];
+    for (const size of sizes) {
+      const wire = await connect();
+      wire.socket.pause();
+      wire.send({ type: 'query', question: 'long' });
+      (await bridge.next()).answer('x'.repeat(size));
+      wires.push(wire);
+    }
+    await expect.poll(() => server.stats().connections).toMatchObject({ flooded: 1 });
+    for (const [index, wire] of wires.entries()) {
+      wire.socket.resume();
+      if (index !== 1) expect((await wire.rest())[0].answer).toHaveLength(sizes[index] ?? 0);
+    }
+  });
+
   test('gets a single answer of 10 MB when it reads late', async () => {
     const { bridge, connect } = await serve(answerByHand);
     const wire = await connect();
