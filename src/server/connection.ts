@@ -314,7 +314,10 @@ export class Connection implements Peer, QueryOwner {
     if (out === '' || this.#phase === 'closed') return;
     this.#out = '';
     const { limits } = this.#hub;
-    if (this.waitingBytes + out.length > limits.maxWaitingBytes) return this.dropFlooded();
+    if (this.waitingBytes + out.length > limits.maxWaitingBytes) {
+      this.dropFlooded();
+      return;
+    }
     writeText(this.#socket, out, this.#onWritten);
     if (this.waitingBytes > limits.pauseAtWaitingBytes) this.#hub.relieve();
   }
