@@ -26,7 +26,11 @@ export interface AcpSetting {
 }
 
 /** An engine with such an agent, a fake model behind it, and a home of its own. */
-export async function startAgent(setting: AcpSetting, options: FakeModelOptions = {}) {
+export async function startAgent(
+  setting: AcpSetting,
+  options: FakeModelOptions = {},
+  more: Partial<AcpOptions> = {},
+) {
   const model = await startFakeModel({ script: wordsIn, ...options });
   const home = mkdtempSync(join(tmpdir(), 'warmline-agents-'));
   const engine = await createAcpEngine({
@@ -37,6 +41,7 @@ export async function startAgent(setting: AcpSetting, options: FakeModelOptions 
     key: KEY,
     env: { PATH: process.env.PATH, HOME: home, ...setting.variables },
     log: pino({ level: 'silent' }),
+    ...more,
   });
   const opened: EngineSession[] = [];
   onTestFinished(async () => {

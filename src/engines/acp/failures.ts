@@ -22,7 +22,7 @@ const MAX_TEXT_CHARS = 4000;
 
 const KINDS: readonly (readonly [RegExp, ErrorCode])[] = [
   [
-    /prompt.{0,20}too (?:long|large)|context.{0,9}(?:window|length)|too many tokens/i,
+    /prompt.{0,20}too (?:long|large)|context.{0,9}(?:window|length)|too many tokens|token.{0,30}exceeds/i,
     'context_too_large',
   ],
   [
@@ -57,20 +57,18 @@ export function complaintOf(thrown: unknown): Complaint {
   return {
     code: typeof code === 'number' ? code : undefined,
     kind: kindIn(data),
-    text: [typeof message === 'string' ? message : '', ...details]
-      .join(' ')
-      .slice(0, MAX_TEXT_CHARS),
+    text: [...messageTexts(message), ...details].join(' ').slice(0, MAX_TEXT_CHARS),
   };
 }
 
 export function judge({ code, kind, text }: Complaint): ErrorCode {
-  // Some agents say "authentication required" of a used-up limit too; their words know better.
   const named = kindOf(kind) ?? kindOfStatus(code);
-  if (named !== undefined) return named;
+  // APIs also call a prompt too long, a used-up limit or a bad key a bad request: words know better.
+  if (named !== undefined && named !== 'bad_request') return named;
   const said = kindOf(text);
+  // Some agents say "authentication required" of a used-up limit too.
   if (code === AUTH_REQUIRED) return said === 'engine_limit' ? said : 'engine_auth';
-  if (code === INVALID_PARAMS) return 'bad_request';
-  return said ?? 'engine_error';
+  return said ?? named ?? (code === INVALID_PARAMS ? 'bad_request' : 'engine_error');
 }
 
 /** @param showable makes text of an agent fit to be read: short, printable, without secrets */
@@ -90,8 +88,6 @@ function kindOf(text: string): ErrorCode | undefined {
 /** Codes beyond those of JSON-RPC are HTTP statuses. */
 function kindOfStatus(code: number | undefined): ErrorCode | undefined {
   if (code === undefined || code < 400 || code > 599) return undefined;
-  // An API tells a prompt too long by its words alone, as a bad request.
-  if (code === 400) return undefined;
   return kindOf(String(code)) ?? (code >= 500 ? 'engine_unavailable' : 'bad_request');
 }
 
@@ -99,6 +95,19 @@ function kindIn(data: unknown): string {
   if (typeof data !== 'object' || data === null) return '';
   const { errorKind } = data as Record<string, unknown>;
   return typeof errorKind === 'string' ? errorKind.replaceAll('_', ' ').slice(0, 80) : '';
+}
+
+/** Some agents hand the JSON of their API on as the message. */
+function messageTexts(message: unknown): string[] {
+  if (typeof message !== 'string') return [];
+  if (message.startsWith('{') && message.length < MAX_TEXT_CHARS) {
+    try {
+      return textsIn(JSON.parse(message), 3);
+    } catch {
+      // only looks like it
+    }
+  }
+  return [message.slice(0, MAX_TEXT_CHARS)];
 }
 
 /** The texts in what an agent adds to an error, a few levels deep. */

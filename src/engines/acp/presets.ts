@@ -64,7 +64,10 @@ const claude: Preset = {
   }),
 };
 
+/** Files of Gemini CLI, in the directory it starts in. */
 const GEMINI_POLICY = 'warmline-policy.toml';
+const GEMINI_SETTINGS = 'warmline-settings.json';
+const GEMINI_SYSTEM = 'warmline-system.md';
 
 /** `@google/gemini-cli` */
 const gemini: Preset = {
@@ -76,7 +79,16 @@ const gemini: Preset = {
     ...['--admin-policy', GEMINI_POLICY, '--extensions', 'none'],
     ...['--allowed-mcp-server-names', 'none'],
   ],
-  files: { [GEMINI_POLICY]: '[[rule]]\ntoolName = "*"\ndecision = "deny"\npriority = 999\n' },
+  files: {
+    [GEMINI_POLICY]: '[[rule]]\ntoolName = "*"\ndecision = "deny"\npriority = 999\n',
+    // Defaults, which settings of the user's own replace.
+    [GEMINI_SETTINGS]: JSON.stringify({
+      general: { enableAutoUpdate: false },
+      privacy: { usageStatisticsEnabled: false },
+    }),
+    // Instead of 22 KB about software engineering; what it is to do stands in the conversation.
+    [GEMINI_SYSTEM]: 'Follow the instructions at the beginning of the conversation.\n',
+  },
   variables: ({ env, key, baseUrl }) => ({
     ...some(env, [
       'GEMINI_API_KEY',
@@ -89,6 +101,8 @@ const gemini: Preset = {
     ]),
     ...(key === undefined ? {} : { GEMINI_API_KEY: key }),
     ...(baseUrl === undefined ? {} : { GOOGLE_GEMINI_BASE_URL: baseUrl }),
+    GEMINI_CLI_SYSTEM_DEFAULTS_PATH: GEMINI_SETTINGS,
+    GEMINI_SYSTEM_MD: GEMINI_SYSTEM,
     NO_BROWSER: 'true',
     // It would start itself once more with other limits: twice the memory, and slower to open.
     GEMINI_CLI_NO_RELAUNCH: 'true',

@@ -72,7 +72,19 @@ export function stopReasonOf(response: unknown, answer: string): string {
   if (stopReason === 'cancelled') throw fault('engine_error', 'the agent broke off; ask again');
   if (answer.trim() === '')
     throw fault('engine_error', 'the agent answered with nothing; ask again');
+  if (isBrokenOff(response))
+    throw fault('engine_error', 'the answer broke off half way; ask again');
   return typeof stopReason === 'string' ? stopReason.slice(0, 40) : 'unknown';
+}
+
+/** Gemini CLI calls a stream that broke off the end of a turn, one that cost no tokens at all. */
+function isBrokenOff(response: unknown): boolean {
+  const { input_tokens, output_tokens } = tokensOf(response);
+  return input_tokens === 0 && output_tokens === 0;
+}
+
+function tokensOf(response: unknown): Readonly<Record<string, unknown>> {
+  return record(record(record(record(response)._meta).quota).token_count);
 }
 
 /**
@@ -80,9 +92,8 @@ export function stopReasonOf(response: unknown, answer: string): string {
  * protocol has no stable field for them.
  */
 export function usageOf(response: unknown): Usage | undefined {
-  const { usage, _meta } = record(response);
-  const one = record(usage);
-  const other = record(record(record(_meta).quota).token_count);
+  const one = record(record(response).usage);
+  const other = tokensOf(response);
   const input = count(one.inputTokens) ?? count(other.input_tokens);
   const output = count(one.outputTokens) ?? count(other.output_tokens);
   if (input === undefined || output === undefined) return undefined;

@@ -37,8 +37,36 @@ test.each([
     { code: -32603, message: 'Internal error: API Error: 400 invalid_request_error' },
     'bad_request',
   ],
+  [
+    {
+      code: -32603,
+      message: 'Internal error: Prompt is too long · the request is ~1200000 tokens',
+      data: { errorKind: 'invalid_request' },
+    },
+    'context_too_large',
+  ],
+  [
+    {
+      code: -32603,
+      message: 'Internal error: API Error: 400 You have reached your specified API usage limits.',
+      data: { errorKind: 'invalid_request' },
+    },
+    'engine_limit',
+  ],
   // Gemini CLI
   [{ code: 429, message: 'Rate limit exceeded. Try again later.' }, 'engine_limit'],
+  [
+    {
+      code: 400,
+      message: JSON.stringify({
+        error: {
+          code: 400,
+          message: 'The input token count (9) exceeds the maximum of tokens (8).',
+        },
+      }),
+    },
+    'context_too_large',
+  ],
   [{ code: 401, message: 'no' }, 'engine_auth'],
   [{ code: 403, message: 'no' }, 'engine_auth'],
   [{ code: 404, message: 'models/x is not found' }, 'bad_request'],
