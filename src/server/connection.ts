@@ -39,7 +39,6 @@ export class Connection implements Peer, QueryOwner {
   readonly #queries = new Map<RequestId | undefined, RunningQuery>();
   readonly #deadlines: Deadlines;
   #phase: Phase = 'reading';
-
   #trusted: boolean;
   /** The first line that is not blank has been seen. */
   #opened = false;
@@ -313,13 +312,13 @@ export class Connection implements Peer, QueryOwner {
     const out = this.#out;
     if (out === '' || this.#phase === 'closed') return;
     this.#out = '';
-    const { limits } = this.#hub;
-    if (this.waitingBytes + out.length > limits.maxWaitingBytes) {
+    const { maxWaitingBytes, pauseAtWaitingBytes } = this.#hub.limits;
+    if (this.waitingBytes + out.length > maxWaitingBytes) {
       this.dropFlooded();
       return;
     }
     writeText(this.#socket, out, this.#onWritten);
-    if (this.waitingBytes > limits.pauseAtWaitingBytes) this.#hub.relieve();
+    if (this.waitingBytes > pauseAtWaitingBytes) this.#hub.relieve();
   }
 
   /** Bytes of replies that the client has not taken. */
