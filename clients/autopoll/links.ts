@@ -27,11 +27,17 @@ export class Links {
     return this.#clients.some((client) => client.connected);
   }
 
-  /** Asks over the standing connection with the fewest questions on it. */
+  /**
+   * Asks over the first standing connection that has room: questions that go out together then
+   * leave in few writes. When none has, over the one with the fewest.
+   */
   submit(question: string, options: QueryOptions, listener: Listener<Answer>): Pending {
     const [first, ...others] = this.#clients as [BridgeClient, ...BridgeClient[]];
     let best = first;
-    for (const client of others) if (load(client) < load(best)) best = client;
+    for (const client of others) {
+      if (load(best) < PER_CONNECTION) break;
+      if (load(client) < load(best)) best = client;
+    }
     return best.submit(question, options, listener);
   }
 
