@@ -94,8 +94,9 @@ describe.skipIf(adapter === undefined || claude === undefined)('claude over ACP'
 
   test.each([
     ['status=401', 'engine_auth'],
+    ['status=429 reset=60', 'engine_limit'],
     ['status=429 reset=3600 no-retry', 'engine_limit'],
-    ['status=529 no-retry', 'engine_unavailable'],
+    ['status=529', 'engine_unavailable'],
     ['status=500', 'engine_unavailable'],
     ['status=400', 'bad_request'],
     ['too-long', 'context_too_large'],

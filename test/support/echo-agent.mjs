@@ -58,6 +58,12 @@ function print(text) {
   }
 }
 
+/** A failure as the adapters of Claude and Codex tell it. */
+function failure(category, severity, words) {
+  const sessionFailure = { id: 'f', revision: 1, category, severity, title: words.join(' ') };
+  return { _meta: { jetbrains: { air: { version: 1, sessionFailure } } } };
+}
+
 /** What each first word of a question does; the rest of the question is `rest`. */
 const scripts = {
   echo: ({ say, rest }) => say(rest),
@@ -183,6 +189,18 @@ const scripts = {
   async late({ say, rest }) {
     await say(rest);
     setTimeout(() => void say('one more thing'), 20);
+  },
+  /** Tells that it tries again by itself, and does until it is stopped. */
+  async retry({ say, update, stopped, rest }) {
+    await say('half an ans');
+    const [category, ...words] = rest.split(' ');
+    await update({ sessionUpdate: 'session_info_update', ...failure(category, 'warning', words) });
+    return stopped;
+  },
+  async fail({ say, rest }) {
+    const [category, ...words] = rest.split(' ');
+    await say('sorry');
+    return { stopReason: 'end_turn', ...failure(category, 'error', words) };
   },
   async usage({ say }) {
     await say('counted');

@@ -25,6 +25,13 @@ import { openWire, WireError } from './wire.js';
 /** What a process that closed its output is given to end by itself, so that its exit code is known. */
 const EXIT_WAIT_MS = 250;
 
+/**
+ * Asks for failures as such (see `failureOf`): without it Codex's adapter ends a failed turn as if
+ * the text of the error were the answer, and Claude's tries again for minutes without a word.
+ * https://github.com/agentclientprotocol/claude-agent-acp/blob/main/docs/air-extensions.md
+ */
+const FAILURES_AS_SUCH = { jetbrains: { air: { version: 1, capabilities: ['sessionFailure'] } } };
+
 export interface AgentCommand {
   readonly program: string;
   readonly args: readonly string[];
@@ -95,7 +102,11 @@ export class Agent {
     const response = await this.#connection.agent.request(methods.agent.initialize, {
       protocolVersion: PROTOCOL_VERSION,
       clientInfo: { name: 'warmline', version: VERSION },
-      clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+      clientCapabilities: {
+        fs: { readTextFile: false, writeTextFile: false },
+        terminal: false,
+        _meta: FAILURES_AS_SUCH,
+      },
     });
     if (response.protocolVersion !== PROTOCOL_VERSION) {
       const theirs = JSON.stringify(response.protocolVersion)?.slice(0, 16);

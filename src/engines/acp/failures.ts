@@ -7,11 +7,14 @@
  * of the API, Codex's with `data` that holds its own. What none of them names is read from the words.
  */
 import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
+import { type Failure, record } from './turn.js';
 
 /** What is known of a failure, nothing of it trusted. */
 export interface Complaint {
   readonly code: number | undefined;
   readonly kind: string;
+  /** What the agent sorts it under, see `failureOf`. */
+  readonly category: string;
   /** What it said, in full; shown only after `showable`. */
   readonly text: string;
 }
@@ -40,6 +43,14 @@ const KINDS: readonly (readonly [RegExp, ErrorCode])[] = [
   [/model.?not.?found|invalid.?request|\b40[04]\b/i, 'bad_request'],
 ];
 
+const CATEGORIES: Readonly<Record<string, ErrorCode>> = {
+  access: 'engine_auth',
+  limit: 'engine_limit',
+  service: 'engine_unavailable',
+  connection: 'engine_unavailable',
+  request: 'bad_request',
+};
+
 const WORDS: Partial<Record<ErrorCode, string>> = {
   engine_auth: 'the agent cannot sign in; sign in with its own program, or check its key',
   engine_limit: 'the limit of the agent’s account is reached',
@@ -49,26 +60,30 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   engine_error: 'the agent gave no answer; ask again',
 };
 
-/** @param thrown an error of the protocol as the agent sent it, or anything else */
-export function complaintOf(thrown: unknown): Complaint {
-  if (typeof thrown !== 'object' || thrown === null) return { code: undefined, kind: '', text: '' };
-  const { code, message, data } = thrown as Record<string, unknown>;
-  const details = textsIn(data, 3);
+/**
+ * @param thrown an error of the protocol as the agent sent it, or anything else
+ * @param told what it told beside the protocol
+ */
+export function complaintOf(thrown: unknown, told?: Failure): Complaint {
+  const { code, message, data } = record(thrown);
+  const texts = [told?.title ?? '', ...messageTexts(message), ...textsIn(data, 3)];
   return {
     code: typeof code === 'number' ? code : undefined,
     kind: kindIn(data),
-    text: [...messageTexts(message), ...details].join(' ').slice(0, MAX_TEXT_CHARS),
+    category: told?.category ?? '',
+    text: texts.filter(Boolean).join(' ').slice(0, MAX_TEXT_CHARS),
   };
 }
 
-export function judge({ code, kind, text }: Complaint): ErrorCode {
+export function judge({ code, kind, category, text }: Complaint): ErrorCode {
   const named = kindOf(kind) ?? kindOfStatus(code);
   // APIs also call a prompt too long, a used-up limit or a bad key a bad request: words know better.
   if (named !== undefined && named !== 'bad_request') return named;
   const said = kindOf(text);
   // Some agents say "authentication required" of a used-up limit too.
   if (code === AUTH_REQUIRED) return said === 'engine_limit' ? said : 'engine_auth';
-  return said ?? named ?? (code === INVALID_PARAMS ? 'bad_request' : 'engine_error');
+  if (said !== undefined || named !== undefined) return said ?? named ?? 'engine_error';
+  return CATEGORIES[category] ?? (code === INVALID_PARAMS ? 'bad_request' : 'engine_error');
 }
 
 /** @param showable makes text of an agent fit to be read: short, printable, without secrets */
@@ -92,8 +107,7 @@ function kindOfStatus(code: number | undefined): ErrorCode | undefined {
 }
 
 function kindIn(data: unknown): string {
-  if (typeof data !== 'object' || data === null) return '';
-  const { errorKind } = data as Record<string, unknown>;
+  const { errorKind } = record(data);
   return typeof errorKind === 'string' ? errorKind.replaceAll('_', ' ').slice(0, 80) : '';
 }
 
@@ -121,7 +135,7 @@ function textsIn(data: unknown, levels: number): string[] {
 
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000 };
 const WAIT =
-  /(?:retry|try again|resets?|regain access|wait)[^\d]{0,24}(\d{1,6}(?:\.\d{1,6})?)\s{0,2}(s|m|h)(?:ec|in|our|r|s)?/i;
+  /(?:retry|tr(?:y|ies) again|resets?|regain access|wait)[^\d]{0,24}(\d{1,6}(?:\.\d{1,6})?)\s{0,2}(s|m|h)(?:ec|in|our|r|s)?/i;
 /** A wait beyond this is a mistake of somebody's clock: a week and a day. */
 const LONGEST_WAIT_MS = 8 * 24 * 3_600_000;
 

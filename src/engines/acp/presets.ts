@@ -119,6 +119,8 @@ const codex: Preset = {
     ...(hasKey(env, key) ? { DEFAULT_AUTH_REQUEST: '{"methodId":"api-key"}' } : {}),
     NO_BROWSER: '1',
     INITIAL_AGENT_MODE: 'read-only',
+    // Would send the whole conversation once more after each answer.
+    CODEX_ACP_PROMPT_SUGGESTIONS: 'false',
     CODEX_CONFIG: JSON.stringify(codexConfig(model, baseUrl)),
   }),
 };
@@ -147,6 +149,17 @@ export function environmentOf(preset: Preset | undefined, facts: PresetFacts) {
   return cleanEnvironment(facts.env, preset?.variables(facts));
 }
 
+const CODEX_TOOLS = [
+  'apps',
+  'goals',
+  'hooks',
+  'image_generation',
+  'multi_agent',
+  'plugins',
+  'shell_tool',
+  'unified_exec',
+];
+
 /** No tools: a shell reads any file, even where it may write none. */
 function codexConfig(model: string | undefined, baseUrl: string | undefined) {
   const provider = {
@@ -163,7 +176,7 @@ function codexConfig(model: string | undefined, baseUrl: string | undefined) {
   return {
     ...(model === undefined ? {} : { model }),
     ...(baseUrl === undefined ? {} : provider),
-    features: { shell_tool: false, unified_exec: false },
+    features: Object.fromEntries(CODEX_TOOLS.map((name) => [name, false])),
     web_search: 'disabled',
   };
 }

@@ -11,7 +11,16 @@ import type { Grounder, Grounding } from '../grounding/index.js';
 import { Agent, type AgentCommand } from './agent.js';
 import { complaintOf, explain } from './failures.js';
 import { choiceOf } from './models.js';
-import { cancelled, record, stopReasonOf, TurnHeard, textOf, usageOf } from './turn.js';
+import {
+  cancelled,
+  type Failure,
+  failureOf,
+  record,
+  stopReasonOf,
+  TurnHeard,
+  textOf,
+  usageOf,
+} from './turn.js';
 
 /** What an idle agent is given to end by itself; one that works is not waited for. */
 const IDLE_GRACE_MS = 500;
@@ -103,6 +112,8 @@ export class AcpSession implements EngineSession {
       const response = await this.#agent.prompt(this.#conversation ?? '', text);
       heard.end();
       if (heard.isCancelled) throw cancelled();
+      const failure = heard.failure ?? failureOf(response);
+      if (failure !== undefined) throw this.#failed(undefined, failure);
       const { answer } = heard;
       const stopReason = stopReasonOf(response, answer);
       this.#told = identityOf(turn);
@@ -114,7 +125,7 @@ export class AcpSession implements EngineSession {
       heard.end();
       throw await this.#explain(thrown, heard);
     } finally {
-      this.#isTrailing = heard.isCancelled;
+      this.#isTrailing = heard.isCancelled || heard.failure !== undefined;
       this.#turn = undefined;
     }
   }
@@ -157,8 +168,11 @@ export class AcpSession implements EngineSession {
   hear(params: unknown): void {
     const { sessionId, update } = record(params);
     if (sessionId !== this.#conversation || this.#conversation === undefined) return;
-    if (this.#turn?.isAsked) {
-      this.#turn.hear(update);
+    const turn = this.#turn;
+    if (turn?.isAsked) {
+      turn.hear(update);
+      // Whoever asked decides whether to ask again, and when.
+      if (turn.failure?.isRetrying) this.#agent.cancel(this.#conversation);
     } else if ((textOf(update) ?? '') !== '' && !this.#isTrailing) {
       // Text that answers nothing could be taken for the answer to what is asked next.
       this.#agent.fail('it talked while nothing was asked');
@@ -195,7 +209,11 @@ export class AcpSession implements EngineSession {
       return fault('engine_error', `the agent ended: ${said}; ask again`, { cause: thrown });
     }
     if (heard?.isCancelled) return cancelled();
-    const why = explain(complaintOf(thrown), this.#parts.showable);
+    return this.#failed(thrown, heard?.failure);
+  }
+
+  #failed(thrown: unknown, failure: Failure | undefined): WarmlineError {
+    const why = explain(complaintOf(thrown, failure), this.#parts.showable);
     this.#parts.account.failed(why);
     return why;
   }

@@ -13,6 +13,7 @@ export class TurnHeard {
   isCancelled = false;
   /** The question went out. */
   isAsked = false;
+  #failure: Failure | undefined;
 
   constructor(emit: (event: TurnEvent) => void) {
     this.#emit = emit;
@@ -20,6 +21,11 @@ export class TurnHeard {
 
   get answer(): string {
     return this.#answer;
+  }
+
+  /** What went wrong so far: such a turn has no answer, also when the agent tries again. */
+  get failure(): Failure | undefined {
+    return this.#failure;
   }
 
   /** Nothing is emitted any more. */
@@ -30,6 +36,7 @@ export class TurnHeard {
   /** @param update the `update` of a `session/update`, unchecked */
   hear(update: unknown): void {
     if (this.#isOver) return;
+    this.#failure = failureOf(update) ?? this.#failure;
     const text = textOf(update) ?? '';
     const { sessionUpdate, title } = record(update);
     if (text !== '') {
@@ -50,6 +57,30 @@ export class TurnHeard {
     this.#answer += more;
     this.#emit({ type: 'delta', text: more });
   }
+}
+
+/** What an agent tells of a failure beside the protocol. */
+export interface Failure {
+  /** `access`, `limit`, `service`, `connection` or `request`. */
+  readonly category: string;
+  readonly title: string;
+  /** It tries again by itself. */
+  readonly isRetrying: boolean;
+}
+
+/**
+ * The failure an update or the reply to a prompt tells of, as the adapters of Claude and Codex do
+ * when a client asks for it; undefined when there is none. Mere notices have the category `unknown`.
+ */
+export function failureOf(message: unknown): Failure | undefined {
+  const { jetbrains } = record(record(message)._meta);
+  const { category, title, severity } = record(record(record(jetbrains).air).sessionFailure);
+  if (typeof category !== 'string' || category === 'unknown') return undefined;
+  return {
+    category: category.slice(0, 40),
+    title: typeof title === 'string' ? title : '',
+    isRetrying: severity === 'warning',
+  };
 }
 
 /** The text of the answer an update brings; undefined when it is of another kind. */

@@ -49,6 +49,33 @@ test('a limit fails as engine_limit with the time to wait, until a question is a
   expect(engine.status()).toEqual({ auth: 'ok', limit: { state: 'ok' } });
 });
 
+test.each([
+  ['limit it tries again, in 20s', 'engine_limit', 20_000],
+  ['service it tries again', 'engine_unavailable', undefined],
+  ['connection it tries again', 'engine_unavailable', undefined],
+])('an agent that tells it tries again is stopped: %s', async (told, code, retryAfterMs) => {
+  const { session, ask } = await openSession();
+  await expect(ask(`retry ${told}`)).rejects.toMatchObject({ code, retryAfterMs });
+  await session.reset();
+  expect((await ask('echo on')).answer).toBe('on');
+});
+
+test.each([
+  ['access', 'engine_auth'],
+  ['limit', 'engine_limit'],
+  ['request', 'bad_request'],
+  ['service', 'engine_unavailable'],
+  ['request the prompt is too long', 'context_too_large'],
+])('a failure told beside the end of a turn is no answer: %s', async (told, code) => {
+  const { ask } = await openSession();
+  await expect(ask(`fail ${told}`)).rejects.toMatchObject({ code });
+});
+
+test('a notice is no failure', async () => {
+  const { ask } = await openSession();
+  expect((await ask('fail unknown a new version is there')).answer).toBe('sorry');
+});
+
 test('an agent that dies in a turn is told by its last words, on one printable line', async () => {
   const { session, ask } = await openSession();
   await expect(ask('crash \u001b[31mout of\u0007 luck\u001b[0m')).rejects.toMatchObject({
