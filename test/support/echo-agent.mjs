@@ -76,7 +76,7 @@ const scripts = {
     say(
       JSON.stringify({
         env: process.env,
-        argv: process.argv.slice(2),
+        pid: process.pid,
         home: process.cwd(),
         cwd: session.cwd,
         files: readdirSync(session.cwd),
