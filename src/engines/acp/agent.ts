@@ -4,7 +4,7 @@
  * Always true: the agent may see and touch nothing of this machine through us (no file, no
  * terminal, every permission refused), and when `ended` has resolved, no process of it is left.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
@@ -20,6 +20,7 @@ import {
 import { fault } from '../../errors.js';
 import { type ProcessTree, spawnTree } from '../../processes/index.js';
 import { VERSION } from '../../version.js';
+import { makeHome, removeHome } from './homes.js';
 import { openWire, WireError } from './wire.js';
 
 /** What a process that closed its output is given to end by itself, so that its exit code is known. */
@@ -64,13 +65,13 @@ export class Agent {
    * @throws WarmlineError `engine_unavailable` when it cannot be started
    */
   static async start(command: AgentCommand, hear: (params: unknown) => void): Promise<Agent> {
-    const home = await mkdtemp(join(command.tempDir, 'warmline-acp-'));
+    const home = await makeHome(command.tempDir);
     try {
       const { program, args, env, files } = command;
       for (const [name, text] of Object.entries(files)) await writeFile(join(home, name), text);
       return new Agent(spawnTree({ command: program, args, cwd: home, env }), home, hear);
     } catch (error) {
-      await rm(home, { recursive: true, force: true });
+      await removeHome(home);
       throw error;
     }
   }
@@ -176,8 +177,7 @@ export class Agent {
       await Promise.race([this.#tree.exited, pause(EXIT_WAIT_MS, undefined, { ref: false })]);
     }
     await this.#tree.kill();
-    // An agent that is killed may still be writing into it a moment later.
-    await rm(this.#home, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
+    await removeHome(this.#home);
     return { reason: this.#whyEnding ?? (await this.#lastWords()) };
   }
 

@@ -9,6 +9,7 @@ import { showable } from '../claude/failures.js';
 import type { Engine } from '../engine.js';
 import { createGrounder, DEFAULT_PROMPT_BYTES } from '../grounding/index.js';
 import { AcpEngine } from './engine.js';
+import { removeDeserted } from './homes.js';
 import { environmentOf, type PresetName, presetNamed, presetOf } from './presets.js';
 
 export interface AcpOptions {
@@ -54,6 +55,7 @@ export async function createAcpEngine(options: AcpOptions): Promise<Engine> {
       `engine ${name}: only an agent of a preset takes a key or an address; this one has its own settings`,
     );
   }
+  await removeDeserted(tmpdir());
   const childEnv = environmentOf(preset, facts);
   const secrets = secretsIn(childEnv);
   log.info({ engine: name, program, preset: presetName ?? null }, 'agent found');

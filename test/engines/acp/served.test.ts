@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 import { isAlive, start, tempDir, until } from '../../support/process.js';
-import { AGENT } from './harness.js';
+import { AGENT, agentHomes } from './harness.js';
 
 async function serve() {
   const command = `${process.execPath} ${AGENT}`;
@@ -24,15 +24,22 @@ async function serve() {
   return { server, send, reply };
 }
 
+/** Directories of agents that a server started. */
+function homesOf(pid: number): string[] {
+  return agentHomes().filter((name) => name.startsWith(`warmline-acp-${pid}-`));
+}
+
 test('a question is answered, and health shows the process behind it', async () => {
-  const { send, reply } = await serve();
+  const { server, send, reply } = await serve();
   send({ type: 'query', id: 'q', question: 'echo it is warm' });
   expect(await reply('q', 'response')).toMatchObject({ answer: 'it is warm', engine: 'acp' });
   send({ type: 'health', id: 'h' });
   expect(await reply('h', 'health')).toMatchObject({ ready: true, processes: { zombies: 0 } });
+  await server.kill('SIGTERM');
+  expect(homesOf(server.pid)).toEqual([]);
 });
 
-test('a server killed in a turn leaves neither the agent nor what it started', async () => {
+test('a server killed in a turn leaves no process, and its directories go with the next', async () => {
   const { server, send, reply } = await serve();
   send({ type: 'query', id: 's', session: 'one', question: 'spawn' });
   const { answer } = await reply('s', 'response');
@@ -44,4 +51,9 @@ test('a server killed in a turn leaves neither the agent nor what it started', a
   expect(pids.every(isAlive)).toBe(true);
   await server.kill('SIGKILL');
   await until(() => !pids.some(isAlive));
+  expect(homesOf(server.pid)).not.toEqual([]);
+
+  const next = await serve();
+  expect(homesOf(server.pid)).toEqual([]);
+  await next.server.kill('SIGTERM');
 });
