@@ -60,21 +60,16 @@ export function answerWithoutAsking(lease: Lease, settings: TurnSettings): Answe
 }
 
 /**
- * A question's own `session` is joined with its conversation, so that no conversation can enter
- * another's context. The request id makes a second attempt join the first one if that still runs,
- * or take its stored answer: asking again costs no second model call then.
+ * A question's own `session` belongs to its conversation, so that no conversation can enter another's
+ * context. The request id makes a second attempt join the first one if that still runs, or take its
+ * stored answer: asking again costs no second model call then.
  */
 export function queryFor(lease: Lease, question: Question, settings: TurnSettings): QueryOptions {
   const { conversationId } = lease;
-  const session =
-    question.session !== undefined
-      ? sessionKey(conversationId, question.session)
-      : settings.sticky
-        ? conversationId
-        : undefined;
+  const isSticky = question.session !== undefined || settings.sticky;
   return {
     contextFile: question.contextFile,
-    session,
+    session: isSticky ? sessionKey(conversationId, question.session) : undefined,
     model: question.model,
     priority: question.priority === 0 ? undefined : question.priority,
     timeoutMs: question.timeoutMs ?? settings.turnTimeoutMs,
@@ -82,13 +77,14 @@ export function queryFor(lease: Lease, question: Question, settings: TurnSetting
   };
 }
 
-/** Longest session key that the bridge takes, in characters; see `docs/protocol.md`. */
-const MAX_SESSION_KEY = 256;
-
-function sessionKey(conversationId: string, session: string): string {
-  const key = `${conversationId}/${session}`;
-  if (key.length <= MAX_SESSION_KEY) return key;
-  return `${conversationId}/${createHash('sha256').update(session).digest('hex')}`;
+/**
+ * A key that only this conversation and this session of it make, whatever characters are in them.
+ * It begins with the conversation, for people who look at the sessions of the bridge.
+ */
+function sessionKey(conversationId: string, session: string | undefined): string {
+  const whole = JSON.stringify([conversationId, session ?? null]);
+  const digest = createHash('sha256').update(whole).digest('hex').slice(0, 32);
+  return `bus/${conversationId.slice(0, 64)}/${digest}`;
 }
 
 export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSettings): Settlement {

@@ -98,7 +98,7 @@ function accountReport({ engine, pool }: Desk, now: Now): Record<string, unknown
     parkedFor === 'engine_limit' && health.at === 'parked' && now.monotonicMs < health.untilMs;
   const resetAtMs =
     limit.resetAtMs ??
-    (isLimited ? Math.round(now.wallMs + health.untilMs - now.monotonicMs) : null);
+    (isLimited ? Math.round(now.wallMs + health.endsMs - now.monotonicMs) : null);
   return {
     auth: parkedFor === 'engine_auth' ? 'failed' : auth,
     limit: { state: isLimited ? 'limited' : limit.state, reset_at_ms: resetAtMs },

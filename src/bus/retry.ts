@@ -8,6 +8,9 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 500, maxDelayMs: 60_000 };
 
+/** Whatever time was named, a question is offered again after this: the time may be wrong. */
+const MAX_NAMED_MS = 15 * 60_000;
+
 /** An engine that does not say when it takes work again is asked this rarely, in milliseconds. */
 const PARK_MS = 15_000;
 
@@ -58,8 +61,9 @@ export function planRetry(
   policy: RetryPolicy = DEFAULT_RETRY,
 ): RetryPlan {
   if (DETERMINISTIC.has(failure.code)) return { step: 'answer_error', dead: false };
+  const namedMs = Math.min(failure.retryAfterMs ?? 0, MAX_NAMED_MS);
   const backOff = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempt - 1));
-  const delayMs = Math.max(Math.round(backOff * (0.5 + random / 2)), failure.retryAfterMs ?? 0);
+  const delayMs = Math.max(Math.round(backOff * (0.5 + random / 2)), namedMs);
   if (NOT_TRIED.has(failure.code)) {
     const blind = failure.code.startsWith('engine_') && failure.retryAfterMs === undefined;
     return { step: 'park', delayMs: blind ? Math.round(PARK_MS * (0.75 + random / 2)) : delayMs };

@@ -12,19 +12,21 @@ export type EngineTables = ReadonlyMap<string, EngineTable>;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** Words people try, and what to write instead. */
-const ADVICE: Readonly<Record<string, string>> = {
-  key: 'a key is not written into the config file: name a file with key_file, or a variable with key_env',
-  concurrency: 'how many questions an engine works on at once is its max_sessions',
-  url: 'the address of a model API is base_url',
-  path: 'the claude program is claude_path, an agent program is command',
-  args: 'the arguments of an agent are part of its command',
-};
+const ADVICE: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    key: 'a key is not written into the config file: name a file with key_file, or a variable with key_env',
+    concurrency: 'how many questions an engine works on at once is its max_sessions',
+    url: 'the address of a model API is base_url',
+    path: 'the claude program is claude_path, an agent program is command',
+    args: 'the arguments of an agent are part of its command',
+  }),
+);
 
 const KEY_LIKE = /^(api_?)?(key|token|secret|password)$/i;
 
 /** What to say to a key that nobody knows, where the nearest one would lead astray. */
 export function adviceAgainst(where: string, key: string): ConfigError | undefined {
-  const advice = ADVICE[KEY_LIKE.test(key) ? 'key' : key];
+  const advice = ADVICE.get(KEY_LIKE.test(key) ? 'key' : key);
   return advice === undefined ? undefined : new ConfigError(`${where}: ${key}: ${advice}`);
 }
 

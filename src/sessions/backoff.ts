@@ -36,6 +36,9 @@ export const DEFAULT_BACKOFF: BackoffLimits = {
 /** A reset further away is not believed, in milliseconds: weekly limits are the longest there are. */
 const MAX_RESET_MS = 8 * 86_400_000;
 
+/** However far the reset, one try is made after this: it may be wrong, or lifted, in milliseconds. */
+const MAX_WAIT_MS = 30 * 60_000;
+
 export interface Faulted {
   readonly at: 'backing_off' | 'quarantined' | 'parked';
   /** Faults in a row. */
@@ -43,6 +46,8 @@ export interface Faulted {
   readonly faultMs: number;
   /** Nothing is opened before, in monotonic milliseconds. */
   readonly untilMs: number;
+  /** When the engine said that it ends, in monotonic milliseconds; it may be later than `untilMs`. */
+  readonly endsMs: number;
   readonly why: WarmlineError;
 }
 
@@ -62,15 +67,23 @@ export function afterFault(
   random: number,
   of: FaultOf = 'session',
 ): Faulted {
+  const reset = resetMs(why) ?? 0;
   // Turns that ran beside each other meet the same refusal: it counts once, the latest end holds.
   if (health.at === 'parked' && nowMs < health.untilMs) {
-    const untilMs = Math.max(health.untilMs, nowMs + (isHopeless(why.code) ? resetMs(why) : 0));
-    return { ...health, untilMs };
+    const waitMs = isHopeless(why.code) ? reset : 0;
+    const endsMs = Math.max(health.endsMs, nowMs + waitMs);
+    return { ...health, endsMs, untilMs: Math.max(health.untilMs, nowMs + atMost(waitMs)) };
   }
   const inARow = health.at !== 'well' && nowMs - health.untilMs < limits.forgetMs;
   const faults = inARow ? health.faults + 1 : 1;
   const at = stateAfter(why, faults, limits, of);
-  return { at, faults, faultMs: nowMs, untilMs: nowMs + waitMs(why, faults, limits, random), why };
+  const untilMs = nowMs + waitMs(why, faults, limits, random);
+  const endsMs = at === 'parked' ? Math.max(untilMs, nowMs + reset) : untilMs;
+  return { at, faults, faultMs: nowMs, untilMs, endsMs, why };
+}
+
+function atMost(waitMs: number): number {
+  return Math.min(waitMs, MAX_WAIT_MS);
 }
 
 /** Whether no query may reach the engine now, even where a session is ready. */
@@ -93,12 +106,11 @@ function stateAfter(
 }
 
 function waitMs(why: WarmlineError, faults: number, limits: BackoffLimits, random: number): number {
+  const reset = resetMs(why);
   if (!isHopeless(why.code)) {
-    return Math.max(delayMs(faults, limits, random), Math.min(resetMs(why), limits.maxMs));
+    return Math.max(delayMs(faults, limits, random), Math.min(reset ?? 0, limits.maxMs));
   }
-  if (why.retryAfterMs !== undefined) {
-    return Math.max(delayMs(faults, limits, random), resetMs(why));
-  }
+  if (reset !== undefined) return Math.max(delayMs(faults, limits, random), atMost(reset));
   const slow = { baseMs: limits.parkMs, maxMs: limits.maxParkMs };
   return delayMs(faults, slow, random);
 }
@@ -108,8 +120,10 @@ function isHopeless(code: ErrorCode): boolean {
   return code === 'engine_auth' || code === 'engine_limit';
 }
 
-function resetMs({ retryAfterMs = 0 }: WarmlineError): number {
-  return Number.isFinite(retryAfterMs) ? Math.min(Math.max(0, retryAfterMs), MAX_RESET_MS) : 0;
+/** The time the engine named, where one can believe it. */
+function resetMs({ retryAfterMs }: WarmlineError): number | undefined {
+  if (retryAfterMs === undefined || !(retryAfterMs <= MAX_RESET_MS)) return undefined;
+  return Math.max(0, retryAfterMs);
 }
 
 /** Between half and all of `baseMs` doubled with each fault in a row. */

@@ -26,7 +26,7 @@ import { isResting, type Room, type Step } from './growth.js';
 import type { Job } from './job.js';
 import type { PoolLimits } from './limits.js';
 import { Peak } from './peak.js';
-import { unavailable } from './refusals.js';
+import { unavailable, withoutQuestion } from './refusals.js';
 import { Session, type SessionOwner } from './session.js';
 
 /** Sessions are looked over this often for rest, age and memory, in milliseconds. */
@@ -275,7 +275,7 @@ export class Fleet {
     else if (why.code === 'timeout') this.#lastFault = { why, atMs: this.#clock.monotonicMs() };
     // A session that was closed has told of its fault already.
     else if (session.state.at !== 'closed' && ENGINE_CODES.has(why.code)) {
-      this.#doubt(session, why, 'turn');
+      this.#doubt(session, withoutQuestion(why), 'turn');
     }
     this.#owner.turnOver(session, job, why);
   }

@@ -158,6 +158,19 @@ test('a session of any length that a question may name stays a session of its ow
   expect(answer(history).answer).not.toContain('the first of two');
 });
 
+test('no choice of names makes two conversations share a session', async () => {
+  const { file, conversation, put, drain, answer } = await house();
+  const [plain, slashed] = [await conversation(), await conversation()];
+  const db = new Database(file);
+  db.prepare('UPDATE conversations SET id = ? WHERE id = ?').run('team', plain);
+  db.prepare('UPDATE conversations SET id = ? WHERE id = ?').run('team/red', slashed);
+  db.close();
+  await put('team', { question: 'a canary', session: 'red/blue' });
+  const history = await put('team/red', { question: '!fake history', session: 'blue' });
+  await drain();
+  expect(answer(history).answer).not.toContain('a canary');
+});
+
 test('a question sees nothing of the ones before it unless its conversation is sticky', async () => {
   for (const sticky of [false, true]) {
     const { conversation, put, drain, answer } = await house({ sticky });

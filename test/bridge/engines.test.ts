@@ -185,6 +185,18 @@ test('health tells what an engine was refused for, until when, and what it holds
   expect(health('primary')).toMatchObject({ auth: 'ok', state: 'ok', trouble: null });
 });
 
+test('what a provider says of a question is read by its asker alone', async () => {
+  const { clock, ask, health } = await startEngines({ only: {} });
+  const asker = ask('!fake error=engine_limit retry_after_ms=60000 my canary');
+  await clock.advance(1);
+  const other = ask('And mine?');
+  await clock.advance(1);
+  expect(asker.error?.message).toContain('my canary');
+  expect(other.error).toMatchObject({ code: 'engine_limit' });
+  expect(other.error?.message).toContain('its usage limit is reached');
+  expect(other.error?.message + JSON.stringify(health('only'))).not.toContain('my canary');
+});
+
 test('a fall-back nobody configured, or to itself, is a mistake, and so is a name for two', async () => {
   await expect(startEngines({ one: { fallback: 'two' } })).rejects.toThrow(ConfigError);
   await expect(startEngines({ one: { fallback: 'one' } })).rejects.toThrow(

@@ -219,6 +219,17 @@ describe('back-off', () => {
     });
   });
 
+  test('a far reset is told as it is, tried after half an hour, and not believed beyond a week', () => {
+    const weekly = fault('engine_limit', 'used up', { retryAfterMs: 6 * 86_400_000 });
+    expect(afterFault(WELL, weekly, 0, DEFAULT_BACKOFF, 0, 'turn')).toMatchObject({
+      at: 'parked',
+      untilMs: 30 * 60_000,
+      endsMs: 6 * 86_400_000,
+    });
+    const absurd = fault('engine_limit', 'used up', { retryAfterMs: 1e12 });
+    expect(afterFault(WELL, absurd, 0, DEFAULT_BACKOFF, 0, 'turn').endsMs).toBeLessThan(60_000);
+  });
+
   test('whatever an engine says about its reset, there is an end to the wait', () => {
     const said = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -1, 1e300));
     const codes = fc.constantFrom('engine_auth', 'engine_limit', 'engine_unavailable' as const);
@@ -236,7 +247,7 @@ describe('back-off', () => {
             'turn',
           );
           expect(next.untilMs - nowMs).toBeGreaterThanOrEqual(50);
-          expect(next.untilMs - nowMs).toBeLessThanOrEqual(8 * 86_400_000);
+          expect(next.untilMs - nowMs).toBeLessThanOrEqual(30 * 60_000);
           health = next;
           nowMs = next.untilMs;
         }

@@ -154,7 +154,12 @@ export class FakeSession implements EngineSession {
         return;
       case 'error':
         this.#settle(running);
-        running.reject(fault(ending.code, 'the fake was told to fail', { retryAfterMs }));
+        // It quotes the question, as providers do.
+        running.reject(
+          fault(ending.code, `the fake was told to fail at "${running.script.question}"`, {
+            retryAfterMs,
+          }),
+        );
         return;
       case 'throw':
         this.#settle(running);
