@@ -1,4 +1,5 @@
 /** The key of an engine's model API: read from a file or a variable, never from a flag. */
+import { basename } from 'node:path';
 import { ConfigError } from '../errors.js';
 import type { EngineKind } from './engine-keys.js';
 import type { EngineSettings } from './engines.js';
@@ -7,6 +8,9 @@ import { readOwn } from './own-file.js';
 
 /** Kinds whose own service answers nobody without a key. */
 const NEEDS_KEY: ReadonlySet<EngineKind> = new Set(['openai', 'anthropic']);
+
+/** What people paste where the name of its file belongs; it must not be repeated. */
+const KEY_ITSELF = /^(?:[srp]k|gsk|xai|hf|ghp)[-_][\w-]{16,}$|^AIza[\w-]{20,}$/;
 
 const MAX_CHARS = 4096;
 /** What an HTTP header can carry; a key with a blank in it is two, or a sentence. */
@@ -19,6 +23,9 @@ const KEY = /^[\x21-\x7e]+$/;
 export function readKey(engine: EngineSettings, env: Environment): string | undefined {
   const { name, kind, baseUrl, keyFile: file, keyEnv: variable } = engine;
   if (file !== undefined) {
+    if (KEY_ITSELF.test(basename(file))) {
+      throw new ConfigError(`engine ${name}: key_file must name a file that holds the key`);
+    }
     const key = readOwn(file, 'key file', `(umask 077; cat > ${file})`);
     return wellFormed(key, `the key in ${file}`);
   }

@@ -53,6 +53,13 @@ model = "llama3.2"
 first_byte_ms = 300000
 `;
 
+test('words that every object knows are keys that nobody knows', async () => {
+  for (const key of ['constructor', 'toString', '__proto__', 'valueOf']) {
+    const file = `[engines.a]\nkind = "fake"\n${key} = 1\n`;
+    await expect(load({ file })).rejects.toThrow(new RegExp(`key "${key}" is not known`));
+  }
+});
+
 describe('which engines there are', () => {
   test('nothing given: extract alone', async () => {
     const { usual, names, byName } = await load({});
@@ -293,6 +300,13 @@ describe('the key of an engine', () => {
     expect(() => readKey(open, {})).toThrow(/others can read the key file .*chmod 600/);
     const none = await engine({ keyFile: '/nowhere/key' });
     expect(() => readKey(none, {})).toThrow(/cannot read the key file .*umask 077/);
+  });
+
+  test('given in the place of its file is refused, and not repeated', async () => {
+    const given = await engine({ keyFile: SECRET });
+    expect(() => readKey(given, {})).toThrow(
+      /^engine anthropic: key_file must name a file that holds the key$/,
+    );
   });
 
   test('or from the variable that is named, which must be there', async () => {
