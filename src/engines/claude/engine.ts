@@ -1,5 +1,4 @@
 /** The user's own `claude`, kept warm through the Claude Agent SDK. */
-import { rm } from 'node:fs/promises';
 import { systemClock } from '../../clock.js';
 import { fault, WarmlineError } from '../../errors.js';
 import type { Log } from '../../log.js';
@@ -14,6 +13,7 @@ import { Input } from './input.js';
 import { isSignedOut } from './messages.js';
 import type { QueryOptions, Sdk, SpawnRequest } from './sdk.js';
 import { ClaudeSession } from './session.js';
+import type { Workplace } from './workplace.js';
 
 /** From SIGTERM to SIGKILL for a process that keeps a conversation on disk, in milliseconds. */
 const KEEPER_GRACE_MS = 500;
@@ -29,8 +29,7 @@ export interface EngineParts {
   readonly program: string;
   /** Everything a process sees of the environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Empty, and the same for every session: `claude` keeps notes of each directory it ever saw. */
-  readonly cwd: string;
+  readonly workplace: Workplace;
   readonly grounder: Grounder;
   readonly conversations: Conversations;
   /** What must never be shown. */
@@ -84,7 +83,7 @@ export class ClaudeEngine implements Engine {
 
   async close(): Promise<void> {
     await this.#parts.conversations.close();
-    await rm(this.#parts.cwd, { recursive: true, force: true });
+    await this.#parts.workplace.leave();
   }
 
   /** @param keep the id under which the conversation is kept; undefined forgets it after each turn */
@@ -93,6 +92,7 @@ export class ClaudeEngine implements Engine {
     signal: AbortSignal,
     keep: string | undefined,
   ): Promise<EngineSession> {
+    await this.#parts.workplace.ready();
     signal.throwIfAborted();
     const resume = keep === undefined ? undefined : this.#parts.conversations.get(keep);
     const { session, query, tree } = this.#launch(grounding, keep, resume);
@@ -109,7 +109,8 @@ export class ClaudeEngine implements Engine {
       signal.throwIfAborted();
       const complaint = tree.stderrTail();
       if (resume !== undefined && STALE.test(complaint)) throw new StaleConversation();
-      const why = this.#cannotStart(thrown, complaint);
+      // Everybody may read why nothing starts: words about an earlier conversation are kept out.
+      const why = this.#cannotStart(thrown, resume === undefined ? complaint : '');
       this.#account.failed(why);
       throw why;
     } finally {
@@ -119,7 +120,8 @@ export class ClaudeEngine implements Engine {
 
   /** A process that begins to start, and the session that listens to it. */
   #launch(grounding: Grounding, keep: string | undefined, resume: string | undefined) {
-    const { sdk, cwd, conversations } = this.#parts;
+    const { sdk, workplace, conversations } = this.#parts;
+    const cwd = workplace.path;
     const input = new Input();
     let tree: ProcessTree | undefined;
     const spawnClaudeCodeProcess = ({ command, args, env }: SpawnRequest) => {
@@ -153,10 +155,10 @@ export class ClaudeEngine implements Engine {
     keeps: boolean,
     resume: string | undefined,
   ): Omit<QueryOptions, 'spawnClaudeCodeProcess'> {
-    const { program, cwd, env, model } = this.#parts;
+    const { program, workplace, env, model } = this.#parts;
     return {
       pathToClaudeCodeExecutable: program,
-      cwd,
+      cwd: workplace.path,
       env,
       systemPrompt: grounding.system,
       ...(model === undefined ? {} : { model }),

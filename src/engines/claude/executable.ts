@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { ConfigError } from '../../errors.js';
 import { findProgram } from '../../processes/index.js';
+import { showable } from './failures.js';
 
 /**
  * Older programs ignore `client_composed`: a question with `@/etc/passwd` in it would be sent to
@@ -55,7 +56,7 @@ export async function checkClaude(path: string, env: Record<string, string>): Pr
     const options = { env, timeout: VERSION_TIMEOUT_MS, killSignal: 'SIGKILL' as const };
     execFile(path, ['--version'], options, (error, stdout) => {
       if (error === null) resolve(stdout);
-      else reject(new ConfigError(`${path} --version failed: ${oneLine(error.message)}`));
+      else reject(new ConfigError(`${path} --version failed: ${showable(error.message, [])}`));
     });
   });
   const refusal = refuse(path, said);
@@ -67,7 +68,7 @@ export async function checkClaude(path: string, env: Record<string, string>): Pr
 export function refuse(path: string, said: string): string | undefined {
   const version = parseVersion(said);
   if (version === undefined) {
-    return `${path} is not Claude Code: asked for its version it said "${oneLine(said)}"`;
+    return `${path} is not Claude Code: asked for its version it said "${showable(said, [])}"`;
   }
   if (isAtLeast(version, parseVersion(OLDEST_VERSION) as Version)) return undefined;
   return (
@@ -89,8 +90,4 @@ export function isAtLeast(version: Version, least: Version): boolean {
     if (number !== wanted) return number > wanted;
   }
   return true;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim().slice(0, 200);
 }

@@ -80,17 +80,22 @@ export function emptyAnswer(): WarmlineError {
 
 /** Nothing but printable text goes on, and not much of it. */
 const SHOWN_CHARS = 300;
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\s]+/gu;
+/** Longest part that is looked at. */
+const READ_CHARS = 4_000;
+/** Without width, or turning the direction of what follows: they could also hide a secret. */
+const INVISIBLE = /\p{Cf}/gu;
+const UNPRINTABLE = /[\p{Cc}\s]+/gu;
 const SECRET = /\bsk-[\w-]{6,}|\bBearer\s+[\w.~+/-]{6,}=*/gi;
 
 /** Text of a program or an API, as it may stand in an error: one short line without secrets. */
 export function showable(text: string, secrets: readonly string[]): string {
-  let line = text
-    .slice(0, 8 * SHOWN_CHARS)
-    .replace(UNPRINTABLE, ' ')
-    .trim();
+  const longest = Math.max(0, ...secrets.map((secret) => secret.length));
+  let line = text.slice(0, READ_CHARS + longest).replace(INVISIBLE, '');
   for (const secret of secrets) if (secret !== '') line = line.replaceAll(secret, '[redacted]');
-  return line.replace(SECRET, '[redacted]').slice(0, SHOWN_CHARS);
+  // The cut can have gone through a secret, which is not known by its first part.
+  if (text.length > READ_CHARS + longest) line = line.slice(0, Math.max(0, line.length - longest));
+  line = line.replace(SECRET, '[redacted]').replace(UNPRINTABLE, ' ').trim();
+  return line.slice(0, SHOWN_CHARS).toWellFormed();
 }
 
 /** The last line a program left on its standard error. */

@@ -1,6 +1,4 @@
 /** The engine `claude`: the user's own Claude Code, driven by the Agent SDK and kept warm. */
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../../log.js';
 import { cleanEnvironment } from '../../processes/index.js';
@@ -11,6 +9,7 @@ import { ClaudeEngine } from './engine.js';
 import { claudeVariables } from './environment.js';
 import { checkClaude, locateClaude } from './executable.js';
 import { loadSdk, locateSdk, SDK_PACKAGE } from './sdk.js';
+import { Workplace } from './workplace.js';
 
 export interface ClaudeOptions {
   /** The engine's name in the configuration. */
@@ -41,7 +40,7 @@ const API_TIMEOUT_MS = 110_000;
 
 /**
  * Finds the SDK and a `claude` that may be driven; no session is opened yet.
- * @throws ConfigError when one of them is missing or too old
+ * @throws ConfigError when one of them is missing or too old, or the state directory cannot be used
  */
 export async function createClaudeEngine(options: ClaudeOptions): Promise<Engine> {
   const { name, model, key, baseUrl, log } = options;
@@ -54,14 +53,17 @@ export async function createClaudeEngine(options: ClaudeOptions): Promise<Engine
   );
   const [version, sdk] = await Promise.all([checkClaude(program, env), loadSdk(sdkFile)]);
   log.info({ engine: name, program, version }, 'claude found');
-  const { cwd, remembered } = await placesOf(name, options.stateDir);
+  const { stateDir } = options;
+  const home = stateDir === undefined ? undefined : homeIn(stateDir, name);
+  const workplace = await Workplace.make(home);
+  const remembered = home === undefined ? undefined : join(home, 'conversations.json');
   return new ClaudeEngine({
     name,
     model,
     sdk,
     program,
     env,
-    cwd,
+    workplace,
     grounder: createGrounder({ maxContextBytes: options.maxContextBytes ?? DEFAULT_PROMPT_BYTES }),
     conversations: new Conversations(remembered, log),
     secrets: secretsIn(env),
@@ -69,18 +71,8 @@ export async function createClaudeEngine(options: ClaudeOptions): Promise<Engine
   });
 }
 
-/** The empty directory processes run in, and the file sticky conversations are remembered in. */
-async function placesOf(name: string, stateDir: string | undefined) {
-  if (stateDir === undefined) {
-    const cwd = await mkdtemp(join(tmpdir(), 'warmline-claude-'));
-    return { cwd: await realpath(cwd), remembered: undefined };
-  }
-  // The same path after a restart: a conversation is only resumed where it began.
-  const home = join(stateDir, `claude-${encodeURIComponent(name)}`);
-  const cwd = join(home, 'empty');
-  await rm(cwd, { recursive: true, force: true });
-  await mkdir(cwd, { recursive: true, mode: 0o700 });
-  return { cwd: await realpath(cwd), remembered: join(home, 'conversations.json') };
+function homeIn(stateDir: string, name: string): string {
+  return join(stateDir, `claude-${encodeURIComponent(name)}`);
 }
 
 function secretsIn(env: Readonly<Record<string, string>>): string[] {

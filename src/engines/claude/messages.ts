@@ -2,6 +2,7 @@
  * What a `claude` process says, reduced to what matters here. Its output is input like any other:
  * whatever is not understood is noise, and no field is trusted to be there.
  */
+import { stopWord } from '../api/model-api.js';
 
 export type Heard =
   /** A turn or a cleared conversation begins. */
@@ -92,7 +93,7 @@ function systemMessage(fields: Fields): Heard {
   }
   const conversation = textOf(fields.session_id);
   if (fields.subtype !== 'init' || conversation === undefined) return NOISE;
-  return { type: 'init', conversation, model: textOf(fields.model) };
+  return { type: 'init', conversation, model: modelOf(fields.model) };
 }
 
 function limit(info: Fields | undefined): Heard {
@@ -105,6 +106,7 @@ function limit(info: Fields | undefined): Heard {
 }
 
 function result(fields: Fields): Result {
+  const stopReason = textOf(fields.stop_reason);
   const errors = Array.isArray(fields.errors) ? fields.errors : [];
   return {
     type: 'result',
@@ -115,7 +117,7 @@ function result(fields: Fields): Result {
     text: textOf(fields.result) ?? errors.filter((error) => typeof error === 'string').join(' '),
     status: numberOf(fields.api_error_status),
     reason: textOf(fields.terminal_reason) ?? textOf(fields.subtype),
-    stopReason: textOf(fields.stop_reason),
+    stopReason: stopReason === undefined ? undefined : stopWord(stopReason),
     usage: numbersIn(fieldsOf(fields.usage)),
   };
 }
@@ -128,19 +130,26 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** As far as it can be a name: it stands in replies. */
+function modelOf(value: unknown): string | undefined {
+  const model = textOf(value);
+  return model !== undefined && /^[!-~]{1,200}$/.test(model) ? model : undefined;
+}
+
 function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
+/** More kinds of tokens than there are. */
+const MAX_COUNTS = 32;
+
 /** The counts of tokens among them; what is nested or a word is left out. */
 function numbersIn(fields: Fields | undefined): Record<string, number> {
-  const numbers: Record<string, number> = {};
-  for (const [name, value] of Object.entries(fields ?? {})) {
-    if (/^[a-z_]{1,40}_tokens$/.test(name) && numberOf(value) !== undefined) {
-      numbers[name] = value as number;
-    }
-  }
-  return numbers;
+  const counts = Object.entries(fields ?? {}).filter(
+    (entry): entry is [string, number] =>
+      /^[a-z_]{1,40}_tokens$/.test(entry[0]) && numberOf(entry[1]) !== undefined,
+  );
+  return Object.fromEntries(counts.slice(0, MAX_COUNTS));
 }
 
 /** Whether the process knows of no way to sign in, by what it said of itself when it started. */

@@ -5,8 +5,9 @@
  */
 import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigError } from '../../errors.js';
 
 export interface UserMessage {
@@ -75,9 +76,22 @@ export interface Sdk {
 
 export const SDK_PACKAGE = '@anthropic-ai/claude-agent-sdk';
 
-const INSTALL = `npm install ${SDK_PACKAGE}`;
+const INSTALL = `npm install --global ${SDK_PACKAGE}`;
 
-const require = createRequire(import.meta.url);
+/**
+ * Where people install it: beside warmline, in the project that has linked to it, where the server
+ * is started, or for everybody, beside the `node` that runs.
+ */
+function places(): string[] {
+  const [, script = ''] = process.argv;
+  const everybody = join(dirname(process.execPath), '..', 'lib', 'node_modules');
+  return [
+    fileURLToPath(import.meta.url),
+    resolve(script),
+    join(process.cwd(), 'index.js'),
+    join(everybody, 'index.js'),
+  ];
+}
 
 /**
  * @param wanted a package name or the path of a module file
@@ -85,14 +99,18 @@ const require = createRequire(import.meta.url);
  * @throws ConfigError when it is not installed
  */
 export function locateSdk(wanted: string): string {
-  try {
-    return require.resolve(wanted);
-  } catch (cause) {
-    throw new ConfigError(
-      `the claude engine needs ${wanted}, which is not installed beside warmline; ${INSTALL}`,
-      { cause },
-    );
+  let failure: unknown;
+  for (const place of places()) {
+    try {
+      return createRequire(place).resolve(wanted);
+    } catch (cause) {
+      failure ??= cause;
+    }
   }
+  throw new ConfigError(
+    `the claude engine needs ${wanted}, which is installed neither beside warmline, nor here, nor globally; run: ${INSTALL}`,
+    { cause: failure },
+  );
 }
 
 /** @throws ConfigError when the module is not the SDK */

@@ -47,6 +47,8 @@ export class ClaudeSession implements EngineSession {
   #conversation: string | undefined;
   #usedModel: string | undefined;
   #isAstray = false;
+  #questions = 0;
+  #exit: Awaited<ProcessTree['exited']> | undefined;
   /** What a conversation holds in which nothing was said yet. */
   #nothing: Contents | undefined;
 
@@ -54,6 +56,9 @@ export class ClaudeSession implements EngineSession {
     this.#parts = parts;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
+    });
+    void parts.tree.exited.then((exit) => {
+      this.#exit = exit;
     });
     void this.#listen();
   }
@@ -73,7 +78,10 @@ export class ClaudeSession implements EngineSession {
     try {
       const text = await this.#parts.grounding.userText(question);
       if (turn.why !== undefined) throw turn.why;
-      if (this.#end === undefined) turn.question = this.#say(text, true);
+      if (this.#end === undefined) {
+        this.#questions += 1;
+        turn.question = this.#say(text, true);
+      }
       const answered = await turn.outcome;
       this.#parts.account.answered();
       return await this.#resultOf(answered, question);
@@ -156,16 +164,20 @@ export class ClaudeSession implements EngineSession {
   }
 
   async #listen(): Promise<void> {
-    let said = '';
     try {
       for await (const message of this.#parts.query) this.#hear(understand(message));
-    } catch (thrown) {
-      said = thrown instanceof Error ? thrown.message : String(thrown);
+    } catch {
+      // What it says may quote a question; how the process ended is known without it.
     }
-    const complaint = lastLine(this.#parts.tree.stderrTail()) || said || 'it exited';
     if (this.#end !== undefined) return;
-    this.#end = { how: 'died', reason: this.#parts.showable(complaint) };
+    this.#end = { how: 'died', reason: howItEnded(this.#exit) };
     this.#settle(this.#end);
+  }
+
+  /** Last words that may quote a question are for its asker: there is only one before the second. */
+  #lastWords(): string {
+    if (this.#questions > 1) return '';
+    return this.#parts.showable(lastLine(this.#parts.tree.stderrTail()));
   }
 
   #hear(heard: Heard): void {
@@ -196,13 +208,21 @@ export class ClaudeSession implements EngineSession {
   }
 
   #settle(end: SessionEnd): void {
-    this.#turn?.fail(gone(end));
+    this.#turn?.fail(gone(end, this.#lastWords()));
     this.#clearing?.fail(gone(end));
     this.#resolveClosed(end);
   }
 }
 
-function gone(end: SessionEnd): WarmlineError {
+function gone(end: SessionEnd, lastWords = ''): WarmlineError {
   if (end.how === 'closed') return fault('engine_error', 'the session was closed; ask again');
-  return explain({ said: `it ended: ${end.reason}` });
+  return explain({ said: lastWords === '' ? end.reason : `${end.reason}: ${lastWords}` });
+}
+
+/** Seen by others than the asker: nothing the program said is in it. */
+function howItEnded(exit: Awaited<ProcessTree['exited']> | undefined): string {
+  if (exit === undefined) return 'its output ended';
+  return exit.signal === null
+    ? `it exited with code ${exit.code}`
+    : `it was ended by ${exit.signal}`;
 }

@@ -30,6 +30,8 @@ export class TurnHeard {
   #why: WarmlineError | undefined;
   #over = false;
   #text = '';
+  /** First half of a character whose second half is in the next piece. */
+  #half = '';
   #message: 'none' | 'open' | 'ended' = 'none';
   #broken = false;
   #begun = false;
@@ -65,6 +67,7 @@ export class TurnHeard {
   /** The turn is not wanted any more; it ends when the process has really stopped. */
   stop(why: WarmlineError): void {
     this.#why ??= why;
+    this.#text = '';
   }
 
   /** The turn ends now, whatever the process does. */
@@ -86,8 +89,8 @@ export class TurnHeard {
         this.#tell({ type: 'progress', stage: 'generating_response' });
         return;
       case 'text':
-        this.#text += heard.text;
-        this.#tell({ type: 'delta', text: heard.text });
+        // Of a turn that is to stop nothing is kept, however long the process goes on.
+        if (this.#why === undefined) this.#write(heard.text);
         return;
       case 'ended':
         this.#message = 'ended';
@@ -113,6 +116,20 @@ export class TurnHeard {
     }
   }
 
+  #write(piece: string): void {
+    const text = this.#half + piece;
+    const end = text.charCodeAt(text.length - 1);
+    const isCut = end >= 0xd800 && end <= 0xdbff;
+    this.#half = isCut ? text.slice(-1) : '';
+    this.#send((isCut ? text.slice(0, -1) : text).toWellFormed());
+  }
+
+  #send(text: string): void {
+    if (text === '') return;
+    this.#text += text;
+    this.#tell({ type: 'delta', text });
+  }
+
   #tell(event: TurnEvent): void {
     if (this.#why === undefined) this.#emit(event);
   }
@@ -127,6 +144,7 @@ export class TurnHeard {
 
   #conclude(result: Result): void {
     this.#over = true;
+    if (this.#why === undefined) this.#send(this.#half.toWellFormed());
     const why = this.#why ?? this.#failureOf(result);
     if (why !== undefined) {
       this.#reject(why);
@@ -136,7 +154,7 @@ export class TurnHeard {
     const { input_tokens = 0, output_tokens = 0 } = usage;
     this.#resolve({
       // What was streamed is the answer: the asker has read it.
-      answer: this.#text === '' ? result.text : this.#text,
+      answer: this.#text === '' ? result.text.toWellFormed() : this.#text,
       conversation,
       usage: { ...usage, input_tokens, output_tokens },
       stopReason,

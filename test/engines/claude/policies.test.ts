@@ -123,6 +123,103 @@ test('no secret and no line break of a program reaches an error', () => {
   expect(showable('x'.repeat(100_000), []).length).toBeLessThanOrEqual(300);
 });
 
+test('a secret is masked before anything is cut off, and whatever is hidden in it', () => {
+  const secret = 'my-own-key-0123456789';
+  for (let before = 3_950; before < 4_100; before += 1) {
+    const shown = showable(`${' '.repeat(before)}${secret}${'x'.repeat(5_000)}`, [secret]);
+    expect(shown).not.toContain('my-o');
+  }
+  expect(showable(`${'a'.repeat(290)} ${secret}`, [secret])).not.toContain('my-o');
+  expect(showable('my-own\u200b-key-01\u202e23456789', [secret])).toBe('[redacted]');
+});
+
+test('no control of direction and no half character reaches an error', () => {
+  expect(showable('a\u202eb\u2066c\u200fd\ufeff', [])).toBe('abcd');
+  expect(showable(`${'x'.repeat(299)}\u{1f600}`, []).isWellFormed()).toBe(true);
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      expect(showable(text, [])).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+    }),
+  );
+});
+
+test('what a failure is called is judged by its fields, whatever its words quote', () => {
+  const fields = fc.record({
+    status: fc.option(fc.constantFrom(400, 401, 404, 413, 429, 500, 529), { nil: undefined }),
+    kind: fc.constantFrom(undefined, 'rate_limit', 'overloaded', 'invalid_request'),
+    reason: fc.constantFrom(undefined, 'api_error', 'prompt_too_long'),
+  });
+  const quoted = fc.constantFrom('429 rate limit', 'login expired', 'prompt is too long', '529');
+  fc.assert(
+    fc.property(fields, quoted, (trouble, said) => {
+      expect(explain({ ...trouble, said }).code).toBe(explain(trouble).code);
+    }),
+  );
+});
+
+test('a reason to stop and a model are names, whatever a program says', () => {
+  const stop = (stop_reason: unknown) => understand({ type: 'result', stop_reason });
+  expect(stop('max_tokens')).toMatchObject({ stopReason: 'max_tokens' });
+  expect(stop(undefined)).toMatchObject({ stopReason: undefined });
+  for (const hostile of ['\u001b]0;x\u0007', 'A'.repeat(100_000), 'a b', '\u202e']) {
+    expect(stop(hostile)).toMatchObject({ stopReason: 'other' });
+  }
+  const init = { type: 'system', subtype: 'init', session_id: 'a' };
+  expect(understand({ ...init, model: 'claude-x[1m]' })).toMatchObject({ model: 'claude-x[1m]' });
+  expect(understand({ ...init, model: '\u001b[2J' })).toMatchObject({ model: undefined });
+  expect(understand({ ...init, model: 'm'.repeat(1000) })).toMatchObject({ model: undefined });
+});
+
+function heardTurn() {
+  const deltas: string[] = [];
+  const turn = new TurnHeard((event) => {
+    if (event.type === 'delta') deltas.push(event.text);
+  }, String);
+  turn.question = 'a';
+  const conclude = (text = '') =>
+    turn.hear(
+      understand({ type: 'result', is_error: false, user_message_uuid: 'a', result: text }),
+    );
+  return { turn, deltas, conclude };
+}
+
+test('an answer is well-formed, wherever its stream is cut, and is what was streamed', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.string({ unit: 'binary' })), async (texts) => {
+      const { turn, deltas, conclude } = heardTurn();
+      const said = `a${texts.join('')}\ud83d`;
+      for (const text of said.split('')) turn.hear({ type: 'text', text });
+      conclude();
+      const { answer } = await turn.outcome;
+      expect(answer).toBe(said.toWellFormed());
+      expect(deltas.join('')).toBe(answer);
+      expect(deltas.every((delta) => delta.isWellFormed())).toBe(true);
+    }),
+  );
+  const { turn, conclude } = heardTurn();
+  conclude('not streamed \ud83d');
+  expect((await turn.outcome).answer).toBe('not streamed \ufffd');
+});
+
+test('text of a turn that was cancelled is not even looked at', async () => {
+  const { turn, deltas, conclude } = heardTurn();
+  turn.hear({ type: 'text', text: 'before' });
+  turn.stop(explain({}));
+  let read = 0;
+  const late = {
+    type: 'text' as const,
+    get text() {
+      read += 1;
+      return 'after';
+    },
+  };
+  for (let count = 0; count < 100; count += 1) turn.hear(late);
+  conclude();
+  await expect(turn.outcome).rejects.toMatchObject({ code: 'engine_error' });
+  expect(read).toBe(0);
+  expect(deltas).toEqual(['before']);
+});
+
 const CONVERSATION = '11111111-2222-3333-4444-555555555555';
 
 test('a conversation is found again after a restart, under its key and document', async () => {

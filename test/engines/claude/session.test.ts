@@ -33,6 +33,22 @@ test('a process that exits without a result fails the turn, its last words shown
   expect(await session.closed).toMatchObject({ how: 'died' });
 });
 
+test('what a process said of one question is told to nobody but its asker', async () => {
+  const first = await open();
+  const mine = await failure(first.ask('[[exit]]'));
+  expect(mine.message).toContain('it exited with code 3: fatal: out of luck');
+  expect(await first.session.closed).toEqual({ how: 'died', reason: 'it exited with code 3' });
+  const late = await failure(first.ask('Are you there?'));
+  expect(late.message).not.toContain('out of luck');
+
+  const second = await open();
+  await second.ask('[[mutter]] MY-QUESTION');
+  await second.session.reset();
+  const theirs = await failure(second.ask('[[silent exit]]'));
+  expect(theirs.message).toContain('it exited with code 4');
+  expect(theirs.message).not.toContain('MY-QUESTION');
+});
+
 test('a process that exits as if all were well is no answer', async () => {
   const { session, ask } = await open();
   expect(await failure(ask('[[clean exit]]'))).toMatchObject({ code: 'engine_error' });

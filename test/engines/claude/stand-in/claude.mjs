@@ -87,6 +87,11 @@ function turn(text, uuid) {
       process.stderr.write('all is well\nfatal: out of luck, key sk-ant-secret-123\n');
       process.exitCode = 3;
       return process.stdin.destroy();
+    case 'mutter':
+      return process.stderr.write(`cannot make sense of: ${rest}\n`, answer);
+    case 'silent exit':
+      process.exitCode = 4;
+      return process.stdin.destroy();
     case 'clean exit':
       stream('Half an ans');
       return process.exit(0);
