@@ -140,6 +140,10 @@ function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 /** More kinds of tokens than there are. */
 const MAX_COUNTS = 32;
 
@@ -147,7 +151,7 @@ const MAX_COUNTS = 32;
 function numbersIn(fields: Fields | undefined): Record<string, number> {
   const counts = Object.entries(fields ?? {}).filter(
     (entry): entry is [string, number] =>
-      /^[a-z_]{1,40}_tokens$/.test(entry[0]) && numberOf(entry[1]) !== undefined,
+      /^[a-z_]{1,40}_tokens$/.test(entry[0]) && isCount(entry[1]),
   );
   return Object.fromEntries(counts.slice(0, MAX_COUNTS));
 }

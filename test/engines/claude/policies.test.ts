@@ -170,6 +170,15 @@ test('a reason to stop and a model are names, whatever a program says', () => {
   expect(understand({ ...init, model: 'm'.repeat(1000) })).toMatchObject({ model: undefined });
 });
 
+test('usage is counts of tokens, and not many', () => {
+  const many = Array.from({ length: 1000 }, (_, index) => [`${'a'.repeat(index)}_tokens`, 1]);
+  const used = (usage: object) => understand({ type: 'result', usage });
+  const strange = { b_tokens: -1, c_tokens: 0.5, d_tokens: '1', e: 1, 'f\n_tokens': 1 };
+  expect(used({ a_tokens: 0, ...strange })).toHaveProperty('usage', { a_tokens: 0 });
+  const { usage } = used(Object.fromEntries(many)) as { usage: object };
+  expect(Object.keys(usage).length).toBeLessThanOrEqual(32);
+});
+
 function heardTurn() {
   const deltas: string[] = [];
   const turn = new TurnHeard((event) => {
