@@ -7,6 +7,7 @@ import type {
 } from '@anthropic-ai/sdk/resources/messages';
 import {
   type Fetch,
+  type Fetches,
   type ModelApi,
   type Piece,
   type Prompt,
@@ -20,15 +21,34 @@ import type { Usage } from '../engine.js';
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface AnthropicParts {
-  readonly fetch: Fetch;
+  readonly fetches: Fetches;
   readonly service: Service;
   readonly cacheTtl: '5m' | '1h';
   readonly maxOutputTokens: number;
 }
 
 export function connectAnthropic(parts: AnthropicParts): ModelApi {
-  const { fetch, service } = parts;
-  const client = new Anthropic({
+  const { fetches, service } = parts;
+  const client = clientOf(fetches.fetch, service);
+  const streaming = clientOf(fetches.fetchEvents, service);
+  return {
+    async greet(signal) {
+      await client.models.retrieve(service.model, {}, { signal });
+    },
+    async *ask(prompt, signal) {
+      const stream = await streaming.messages.create(request(prompt, parts), { signal });
+      const reader = new Reader();
+      for await (const event of stream) yield* reader.read(event);
+    },
+    async listModels(signal) {
+      const { data } = await client.models.list({ limit: 100 }, { signal });
+      return data.map(({ id }) => String(id));
+    },
+  };
+}
+
+function clientOf(fetch: Fetch, service: Service): Anthropic {
+  return new Anthropic({
     fetch,
     baseURL: service.url,
     // Each is said, so that the client takes none from the environment or a login of its own.
@@ -43,20 +63,6 @@ export function connectAnthropic(parts: AnthropicParts): ModelApi {
     logLevel: 'off',
     openTelemetry: false,
   });
-  return {
-    async greet(signal) {
-      await client.models.retrieve(service.model, {}, { signal });
-    },
-    async *ask(prompt, signal) {
-      const stream = await client.messages.create(request(prompt, parts), { signal });
-      const reader = new Reader();
-      for await (const event of stream) yield* reader.read(event);
-    },
-    async listModels(signal) {
-      const { data } = await client.models.list({ limit: 100 }, { signal });
-      return data.map(({ id }) => String(id));
-    },
-  };
 }
 
 function request(prompt: Prompt, parts: AnthropicParts): MessageCreateParamsStreaming {

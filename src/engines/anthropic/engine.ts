@@ -32,7 +32,7 @@ export async function createAnthropicEngine(options: AnthropicOptions): Promise<
     service,
     maxContextBytes: options.maxContextBytes ?? DEFAULT_PROMPT_BYTES,
     prefixLivesMs: TTL_MS[cacheTtl],
-    connectApi: (fetch) => connectAnthropic({ fetch, service, cacheTtl, maxOutputTokens }),
+    connectApi: (fetches) => connectAnthropic({ fetches, service, cacheTtl, maxOutputTokens }),
   });
 }
 

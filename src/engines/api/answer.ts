@@ -1,6 +1,7 @@
 /** Puts an answer together while it is streamed. */
 import { fault } from '../../errors.js';
 import type { Usage } from '../engine.js';
+import { KeyMask } from './key-mask.js';
 import type { Piece } from './model-api.js';
 
 export interface Answer {
@@ -11,19 +12,22 @@ export interface Answer {
 
 export class Draft {
   readonly #emit: (text: string) => void;
+  readonly #mask: KeyMask;
   readonly #parts: string[] = [];
   /** First half of a character whose second half is in the next piece. */
   #half = '';
   #usage: Usage | undefined;
   #stopReason: string | undefined;
 
-  constructor(emit: (text: string) => void) {
+  /** @param key of the server that answers: it is in no answer */
+  constructor(emit: (text: string) => void, key?: string) {
     this.#emit = emit;
+    this.#mask = new KeyMask(key);
   }
 
   add(piece: Piece): void {
     if (piece.type === 'usage') this.#usage = piece.usage;
-    else if (piece.type === 'stop') this.#stopReason = piece.reason;
+    else if (piece.type === 'stop') this.#stopReason = this.#mask.whole(piece.reason);
     else this.#write(piece.text);
   }
 
@@ -36,7 +40,8 @@ export class Draft {
     if (stopReason === undefined) {
       throw fault('engine_error', 'the answer broke off before its end; ask again');
     }
-    this.#send(this.#half.toWellFormed());
+    this.#send(this.#mask.push(this.#half.toWellFormed()));
+    this.#send(this.#mask.end());
     const text = this.#parts.join('');
     if (text.trim() === '') throw empty(stopReason);
     return { text, stopReason, usage: this.#usage };
@@ -47,7 +52,7 @@ export class Draft {
     const end = text.charCodeAt(text.length - 1);
     const isCut = end >= 0xd800 && end <= 0xdbff;
     this.#half = isCut ? text.slice(-1) : '';
-    this.#send((isCut ? text.slice(0, -1) : text).toWellFormed());
+    this.#send(this.#mask.push((isCut ? text.slice(0, -1) : text).toWellFormed()));
   }
 
   #send(text: string): void {

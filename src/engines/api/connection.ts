@@ -8,6 +8,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { EventGate } from './events.js';
 
@@ -17,12 +18,24 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const MAX_REFUSAL_BYTES = 64 * 1024;
 /** What may follow the last event of a stream before the connection is given up, in bytes. */
 const MAX_TAIL_BYTES = 64 * 1024;
-/** Silence after the last event of a stream that does not end: then the connection is given up. */
+/** How long a stream may go on after its last event before the connection is given up. */
 const TAIL_MS = 1_000;
+/** Of a stream, in bytes: then everything else gets its turn, however fast more of it comes. */
+const SLICE_BYTES = 4 * 1024;
 /** Silence on a connection after which the kernel looks whether the other side is still there. */
 const PROBE_AFTER_MS = 30_000;
 
+const EVENTS = /^text\/event-stream\b/i;
+const JSON_TEXT = /^application\/(?:[\w.-]+\+)?json\b/i;
+
 export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/** The two ways to ask over one connection. */
+export interface Fetches {
+  readonly fetch: Fetch;
+  /** For an answer that is streamed: rejects at once when a success is no stream of events. */
+  readonly fetchEvents: Fetch;
+}
 
 export interface ConnectionOptions {
   readonly isSecure: boolean;
@@ -30,7 +43,7 @@ export interface ConnectionOptions {
   readonly ca?: string | undefined;
 }
 
-export class Connection {
+export class Connection implements Fetches {
   /** Told of every sign of life in a stream. */
   onByte: () => void = () => {};
   /** Told that the last open connection has ended, though nobody closed it here. */
@@ -57,7 +70,10 @@ export class Connection {
 
   /** Without redirects: a key goes to the server it was meant for and to no other. */
   readonly fetch: Fetch = (input, init = {}) =>
-    this.#send(new URL(input instanceof Request ? input.url : input), init, true);
+    this.#send(urlOf(input), init, { wantsEvents: false });
+
+  readonly fetchEvents: Fetch = (input, init = {}) =>
+    this.#send(urlOf(input), init, { wantsEvents: true });
 
   /** Resolves when nothing of an answer is left on the connection, so that it can be used again. */
   async rest(): Promise<void> {
@@ -74,7 +90,11 @@ export class Connection {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #send(url: URL, init: RequestInit, mayRepeat: boolean): Promise<Response> {
+  #send(
+    url: URL,
+    init: RequestInit,
+    { wantsEvents, mayRepeat = true }: { wantsEvents: boolean; mayRepeat?: boolean },
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new Error('the connection is closed');
       const start = this.#isSecure ? httpsRequest : httpRequest;
@@ -89,7 +109,7 @@ export class Connection {
       request.once('response', (message) => {
         isAnswered = true;
         try {
-          resolve(this.#respond(message));
+          resolve(this.#respond(message, wantsEvents));
         } catch (error) {
           message.destroy();
           reject(error);
@@ -99,9 +119,12 @@ export class Connection {
         // The server let the idle connection go at the moment it was used, and saw no request:
         // https://nodejs.org/docs/latest-v20.x/api/http.html#requestreusedsocket
         const wasStale = request.reusedSocket && error.code === 'ECONNRESET' && !isAnswered;
-        if (wasStale && mayRepeat) resolve(this.#send(url, init, false));
+        if (wasStale && mayRepeat)
+          resolve(this.#send(url, init, { wantsEvents, mayRepeat: false }));
         else reject(error);
       });
+      // Neither response nor error: a server that switches protocols, though nobody asked it to.
+      request.once('close', () => reject(new Error('it gives no response')));
       request.end(typeof init.body === 'string' ? init.body : undefined);
     });
   }
@@ -118,7 +141,7 @@ export class Connection {
     });
   }
 
-  #respond(message: IncomingMessage): Response {
+  #respond(message: IncomingMessage, wantsEvents: boolean): Response | Promise<Response> {
     const status = message.statusCode ?? 0;
     if (status < 200 || status > 599) throw new Error(`it answers with HTTP status ${status}`);
     // Whoever reads it hears of an error by its iterator; one that comes later concerns nobody.
@@ -128,20 +151,30 @@ export class Connection {
       message.resume();
       return new Response(null, init);
     }
-    const isStream = message.headers['content-type']?.startsWith('text/event-stream') === true;
     if (status > 299) return new Response(ReadableStream.from(beginning(message)), init);
-    if (!isStream) return new Response(ReadableStream.from(whole(message)), init);
+    const type = message.headers['content-type'] ?? '';
+    if (!EVENTS.test(type)) {
+      if (wantsEvents) return noEvents(message, type);
+      return new Response(ReadableStream.from(whole(message)), init);
+    }
     this.onByte();
     return new Response(ReadableStream.from(this.#events(message)), init);
   }
 
   async *#events(message: IncomingMessage): AsyncGenerator<Uint8Array> {
     const gate = new EventGate();
+    let bytes = 0;
     try {
       for await (const chunk of message.iterator({ destroyOnReturn: false })) {
         this.onByte();
-        yield* gate.push(chunk);
-        if (gate.isOver) return;
+        for (const slice of slices(chunk)) {
+          yield* gate.push(slice);
+          if (gate.isOver) return;
+          bytes += slice.length;
+          if (bytes < SLICE_BYTES) continue;
+          bytes = 0;
+          await setImmediate();
+        }
       }
       yield* gate.end();
     } finally {
@@ -156,12 +189,34 @@ export class Connection {
   #drain(message: IncomingMessage): void {
     this.#tail = message;
     let bytes = 0;
-    // A response that came to its end meanwhile has given its socket back.
-    if (message.socket !== null) message.setTimeout(TAIL_MS, () => message.destroy());
+    if (message.closed) return;
+    const giveUp = setTimeout(() => message.destroy(), TAIL_MS);
+    message.once('close', () => clearTimeout(giveUp));
     message.on('data', (chunk: Uint8Array) => {
       bytes += chunk.length;
       if (bytes > MAX_TAIL_BYTES) message.destroy();
     });
+  }
+}
+
+function urlOf(input: string | URL | Request): URL {
+  return new URL(input instanceof Request ? input.url : input);
+}
+
+/** @throws Error with what the server says, where that is no more than an error in JSON */
+async function noEvents(message: IncomingMessage, type: string): Promise<never> {
+  if (!JSON_TEXT.test(type)) {
+    message.destroy();
+    throw new Error(`it sends no stream of events but ${type || 'bytes of no type'}`);
+  }
+  const said: Uint8Array[] = [];
+  for await (const chunk of beginning(message)) said.push(chunk);
+  throw new Error(`it sends no stream of events but ${Buffer.concat(said)}`);
+}
+
+function* slices(chunk: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+    yield chunk.subarray(at, at + SLICE_BYTES);
   }
 }
 

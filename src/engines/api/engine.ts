@@ -61,7 +61,7 @@ export function createApiEngine(parts: ApiEngineParts): Engine {
 
   function connect(): ApiSession {
     const connection = new Connection({ isSecure, ca: options.ca });
-    const api = connectApi(connection.fetch);
+    const api = connectApi(connection);
     const { log, conversation } = options;
     return new ApiSession({
       service,

@@ -1,13 +1,29 @@
 /**
  * A gate for server-sent events in front of the readers of the official clients. Those keep what
  * they have read until an event is whole, however long that takes, and read on after the last one.
- * Behind the gate an event has a largest size, what carries no data does not arrive, and the stream
- * is over when the answer is.
+ * Behind the gate events and streams have a largest size, what carries no data does not arrive, and
+ * the stream is over when the answer is.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 
-/** Far above any event of a model API, in bytes: a piece of text is some hundred. */
-export const MAX_EVENT_BYTES = 1024 * 1024;
+export interface GateLimits {
+  /** Largest event, in bytes. */
+  readonly eventBytes: number;
+  /** Events of one stream, those without data among them. */
+  readonly events: number;
+  /** Largest stream, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Far above any answer: an event with a piece of text has some hundred bytes, and the longest
+ * answers of models that reason are 128,000 tokens, each an event of its own.
+ */
+export const DEFAULT_GATE: GateLimits = {
+  eventBytes: 1024 * 1024,
+  events: 512 * 1024,
+  bytes: 256 * 1024 * 1024,
+};
 
 /** The last event of an answer: OpenAI's `[DONE]`, Anthropic's `message_stop`. */
 const LAST_EVENT = /^(?:data: ?\[DONE\]|event: ?message_stop)/;
@@ -16,30 +32,36 @@ const DATA = 'data';
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-export class EventTooLarge extends Error {
-  override readonly name = 'EventTooLarge';
+export class StreamTooLarge extends Error {
+  override readonly name = 'StreamTooLarge';
 }
 
 export class EventGate {
   /** The last event has passed; what follows is of no use. */
   isOver = false;
 
-  readonly #maxBytes: number;
+  readonly #limits: GateLimits;
+  #events = 0;
+  #bytes = 0;
   /** The event that is not whole yet. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   /** The line that is not whole yet is empty so far, but for a carriage return. */
   #lineIsBlank = true;
 
-  constructor(maxEventBytes = MAX_EVENT_BYTES) {
-    this.#maxBytes = maxEventBytes;
+  constructor(limits: Partial<GateLimits> = {}) {
+    this.#limits = { ...DEFAULT_GATE, ...limits };
   }
 
   /**
    * @returns the events that became whole, as they were sent
-   * @throws EventTooLarge
+   * @throws StreamTooLarge
    */
   push(chunk: Uint8Array): Uint8Array[] {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#limits.bytes) {
+      throw new StreamTooLarge(`its stream is larger than ${this.#limits.bytes} bytes`);
+    }
     const events: Uint8Array[] = [];
     let eventStart = 0;
     let lineStart = 0;
@@ -69,8 +91,10 @@ export class EventGate {
 
   #hold(bytes: Uint8Array): void {
     this.#heldBytes += bytes.length;
-    if (this.#heldBytes > this.#maxBytes) {
-      throw new EventTooLarge(`an event of its stream is larger than ${this.#maxBytes} bytes`);
+    if (this.#heldBytes > this.#limits.eventBytes) {
+      throw new StreamTooLarge(
+        `an event of its stream is larger than ${this.#limits.eventBytes} bytes`,
+      );
     }
     if (bytes.length > 0) this.#held.push(bytes);
   }
@@ -79,6 +103,10 @@ export class EventGate {
     const event = Buffer.concat(this.#held);
     this.#held = [];
     this.#heldBytes = 0;
+    this.#events += 1;
+    if (this.#events > this.#limits.events) {
+      throw new StreamTooLarge(`its stream has more than ${this.#limits.events} events`);
+    }
     // Comments and blank lines keep a connection alive; a client would only collect them.
     if (!event.subarray(0, DATA.length).equals(Buffer.from(DATA)) && !event.includes(`\n${DATA}`)) {
       return;

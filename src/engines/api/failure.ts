@@ -1,5 +1,6 @@
 /** From what went wrong to the error its asker reads, and what it says about the account: pure. */
 import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
+import { MASK, maskKey } from './key-mask.js';
 import type { Problem } from './problem.js';
 import { limitWait, retryAfter } from './resets.js';
 
@@ -120,8 +121,24 @@ type Refusal = Extract<Problem, { how: 'refused' }>;
 /** What servers call a prompt that does not fit, in their kinds or in their words. */
 const TOO_LARGE =
   /context[ _]?(?:length|window|size)|exceed_context|(?:prompt|input|request) (?:is )?too (?:long|large)|maximum context|too many (?:input )?tokens|request_too_large|model_max_prompt/i;
-/** An account that only a person can fill up again. */
-const SPENT = /insufficient_quota|billing|credit balance|insufficient (?:funds|balance|credits)/i;
+/** An account that only a person can fill up again, as servers of several makes name it. */
+const SPENT: ReadonlySet<string> = new Set([
+  'insufficient_quota',
+  'billing_error',
+  'billing_hard_limit_reached',
+  'billing_not_active',
+  'insufficient_balance',
+  'insufficient_credits',
+  'insufficient_funds',
+]);
+/**
+ * Anthropic says it as an `invalid_request_error` in these words. They are taken as a whole: words
+ * a server quotes from a question say nothing about the account.
+ */
+const SPENT_WORDS = [
+  /^Your credit balance is too low to access the (?:Anthropic|Claude) API\. Please go to Plans & Billing to upgrade or purchase credits\.$/,
+  /^You have reached your specified API usage limits\. You will regain access on [\d-]+ at [\d:]+ UTC\.$/,
+];
 
 /** Error types of both APIs, for error events that come without a status. */
 const STATUS_OF: ReadonlyMap<string, number> = new Map([
@@ -145,7 +162,7 @@ function kindOf(problem: Refusal): Kind {
   const text = [...kinds, words.slice(0, MAX_READ)].join(' ');
   if (status === 401) return 'auth';
   if (status === 402) return 'spent';
-  if ((status === 429 || status === 400 || status === 403) && SPENT.test(text)) return 'spent';
+  if ((status === 429 || status === 400 || status === 403) && isSpent(problem)) return 'spent';
   if (status === 403) return 'forbidden';
   if (status === 429) return 'limit';
   if (status === 413) return 'too_large';
@@ -153,6 +170,13 @@ function kindOf(problem: Refusal): Kind {
   if (status === 404 || kinds.includes('model_not_found')) return 'not_found';
   if (status === 408 || status === 409 || status === 425 || status >= 500) return 'overload';
   return status < 400 ? 'redirect' : 'bad_request';
+}
+
+function isSpent({ kinds, words }: Refusal): boolean {
+  return (
+    kinds.some((kind) => SPENT.has(kind)) ||
+    SPENT_WORDS.some((sentence) => sentence.test(words.trim()))
+  );
 }
 
 /** It was never reached. Any other failure may be the question's: trying again is counted. */
@@ -201,11 +225,15 @@ function choice(models: readonly string[], { engine, key }: Service): string {
   return `it has ${named.join(', ')}${rest}`;
 }
 
-/** What the server says, on one line, without the key. */
+/**
+ * What the server says, on one line, without the key, and without the characters that make a
+ * terminal show something else than what is there.
+ */
 function saying(words: string, key: string | undefined): string {
-  const readable = words.slice(0, MAX_READ);
-  const line = mask(readable, key)
-    .replace(/[\s\p{Cc}]+/gu, ' ')
+  // Masked before it is cut: half a key would not be found.
+  const line = mask(words, key)
+    .slice(0, MAX_READ)
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ')
     .trim();
   if (line === '') return '';
   const short = line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS).toWellFormed()}…` : line;
@@ -214,6 +242,5 @@ function saying(words: string, key: string | undefined): string {
 
 /** Part of a key, as some servers repeat it, is masked as well. */
 function mask(text: string, key: string | undefined): string {
-  const masked = key === undefined || key === '' ? text : text.replaceAll(key, '[key]');
-  return masked.replace(/\bsk-[\w*.…-]{4,}/g, '[key]');
+  return maskKey(text, key).replace(/\bsk-[\w*.…-]{4,}/g, MASK);
 }

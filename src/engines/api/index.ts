@@ -1,5 +1,5 @@
 /** What the engines for model APIs share; no room but theirs opens this door. */
-export type { Fetch } from './connection.js';
+export type { Fetch, Fetches } from './connection.js';
 export { type ApiEngineOptions, createApiEngine, exposesKey, serviceOf } from './engine.js';
 export type { Service } from './failure.js';
 export { type ModelApi, type Piece, type Prompt, stopWord, tokens } from './model-api.js';

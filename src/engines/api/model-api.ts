@@ -1,6 +1,6 @@
 /** One model API over one connection: what the session of an engine needs of an official client. */
 import type { Usage } from '../engine.js';
-import type { Fetch } from './connection.js';
+import type { Fetches } from './connection.js';
 import type { Message } from './conversation.js';
 
 export interface Prompt {
@@ -27,7 +27,7 @@ export interface ModelApi {
   listModels(signal: AbortSignal): Promise<readonly string[]>;
 }
 
-export type ConnectApi = (fetch: Fetch) => ModelApi;
+export type ConnectApi = (fetches: Fetches) => ModelApi;
 
 /** A count of tokens as a server tells it; what is none counts as 0. */
 export function tokens(count: unknown): number {

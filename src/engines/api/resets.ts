@@ -1,7 +1,7 @@
 /** When a limit ends, as the headers of a refusal tell it: pure. */
 
-/** A reset further away is not believed, in milliseconds. */
-const MAX_WAIT_MS = 31 * 86_400_000;
+/** A reset further away is not believed, in milliseconds: weekly limits are the longest there are. */
+const MAX_WAIT_MS = 8 * 86_400_000;
 
 export interface HeaderReader {
   get(name: string): string | null;
@@ -36,9 +36,7 @@ const BUCKETS: readonly Bucket[] = [
  */
 export function retryAfter(headers: HeaderReader, nowMs: number): number | undefined {
   const ms = plainNumber(headers.get('retry-after-ms'));
-  return ms === undefined
-    ? parseWait(headers.get('retry-after'), nowMs)
-    : Math.ceil(Math.min(ms, MAX_WAIT_MS));
+  return ms === undefined ? parseWait(headers.get('retry-after'), nowMs) : believed(ms);
 }
 
 /**
@@ -62,7 +60,7 @@ export function limitWait(headers: HeaderReader, nowMs: number): number | undefi
  * Reads a time to wait: seconds (`30`, `1.5`), seconds since the epoch (`1795219200`), also in
  * milliseconds, a duration (`6m0s`, `20ms`, `1h2m3.5s`), or a date (RFC 3339, HTTP).
  *
- * @returns milliseconds from `nowMs`, at least 0 and at most 31 days; undefined when it is none
+ * @returns milliseconds from `nowMs`, 0 to 8 days; undefined when it is none, or further away
  */
 export function parseWait(text: string | null, nowMs: number): number | undefined {
   if (text === null || text.length > 64) return undefined;
@@ -72,7 +70,12 @@ export function parseWait(text: string | null, nowMs: number): number | undefine
     seconds !== undefined
       ? fromNumber(seconds, nowMs)
       : (fromDuration(trimmed) ?? fromDate(trimmed, nowMs));
-  return wait === undefined ? undefined : Math.ceil(Math.min(Math.max(0, wait), MAX_WAIT_MS));
+  return wait === undefined ? undefined : believed(wait);
+}
+
+/** An engine that rests until an absurd time would rest for ever: better to try it now and then. */
+function believed(waitMs: number): number | undefined {
+  return waitMs > MAX_WAIT_MS ? undefined : Math.ceil(Math.max(0, waitMs));
 }
 
 /** A number of seconds this large is a point in time: as a wait it would be thirty years. */

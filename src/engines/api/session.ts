@@ -140,7 +140,7 @@ export class ApiSession implements EngineSession {
     const grounding = await grounder.ground(context);
     const text = await grounding.userText(question);
     signal.throwIfAborted();
-    const draft = new Draft((text) => emit({ type: 'delta', text }));
+    const draft = new Draft((text) => emit({ type: 'delta', text }), service.key);
     const prompt = { system: grounding.system, messages: this.#conversation.with(text) };
     for await (const piece of api.ask(prompt, signal)) draft.add(piece);
     // The official clients end a stream that was aborted as if it were complete.

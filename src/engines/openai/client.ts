@@ -6,6 +6,7 @@ import type {
 } from 'openai/resources/chat/completions';
 import {
   type Fetch,
+  type Fetches,
   type ModelApi,
   type Piece,
   type Prompt,
@@ -19,7 +20,7 @@ import type { Ollama } from './ollama.js';
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface OpenAiParts {
-  readonly fetch: Fetch;
+  readonly fetches: Fetches;
   readonly service: Service;
   readonly ollama: Ollama;
   /** OpenAI's own server: newer models know only the newer names of settings. */
@@ -28,8 +29,27 @@ export interface OpenAiParts {
 }
 
 export function connectOpenAi(parts: OpenAiParts): ModelApi {
-  const { fetch, service, ollama } = parts;
-  const client = new OpenAI({
+  const { fetches, service, ollama } = parts;
+  const client = clientOf(fetches.fetch, service);
+  const streaming = clientOf(fetches.fetchEvents, service);
+  return {
+    async greet(signal) {
+      if (await ollama.greet(fetches.fetch, signal)) return;
+      await client.models.retrieve(service.model, { signal });
+    },
+    async *ask(prompt, signal) {
+      const stream = await streaming.chat.completions.create(request(prompt, parts), { signal });
+      for await (const chunk of stream) yield* pieces(chunk);
+    },
+    async listModels(signal) {
+      const { data } = await client.models.list({ signal });
+      return data.map(({ id }) => String(id));
+    },
+  };
+}
+
+function clientOf(fetch: Fetch, service: Service): OpenAI {
+  return new OpenAI({
     fetch,
     baseURL: service.url,
     // Each is said, so that the client takes none from the environment.
@@ -45,20 +65,6 @@ export function connectOpenAi(parts: OpenAiParts): ModelApi {
     // Its logs would hold what is asked and answered.
     logLevel: 'off',
   });
-  return {
-    async greet(signal) {
-      if (await ollama.greet(fetch, signal)) return;
-      await client.models.retrieve(service.model, { signal });
-    },
-    async *ask(prompt, signal) {
-      const stream = await client.chat.completions.create(request(prompt, parts), { signal });
-      for await (const chunk of stream) yield* pieces(chunk);
-    },
-    async listModels(signal) {
-      const { data } = await client.models.list({ signal });
-      return data.map(({ id }) => String(id));
-    },
-  };
 }
 
 function request(prompt: Prompt, parts: OpenAiParts): ChatCompletionCreateParamsStreaming {

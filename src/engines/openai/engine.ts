@@ -50,9 +50,9 @@ export async function createOpenAiEngine(options: OpenAiOptions): Promise<Engine
     maxContextBytes:
       options.maxContextBytes ?? (isOfficial ? DEFAULT_PROMPT_BYTES : SMALL_PROMPT_BYTES),
     prefixLivesMs: PREFIX_LIVES_MS,
-    connectApi: (fetch) =>
+    connectApi: (fetches) =>
       connectOpenAi({
-        fetch,
+        fetches,
         service,
         ollama,
         isOfficial,

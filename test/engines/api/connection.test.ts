@@ -12,9 +12,11 @@ async function connect(handler: Handler, isSecure = false) {
   const server = await startServer(handler, { isSecure });
   const connection = new Connection({ isSecure, ca: server.ca });
   opened.push(connection);
+  const url = `${server.url}/v1/ask`;
   const post = (init: RequestInit = {}) =>
-    connection.fetch(`${server.url}/v1/ask`, { method: 'POST', body: '{}', ...init });
-  return { server, connection, post };
+    connection.fetch(url, { method: 'POST', body: '{}', ...init });
+  const askForEvents = () => connection.fetchEvents(url, { method: 'POST', body: '{}' });
+  return { server, connection, post, askForEvents };
 }
 
 const LAST = 'data: [DONE]\n\n';
@@ -63,6 +65,53 @@ test('an answer is over with its last event, though its stream goes on', async (
   await server.until(() => server.sockets.size === 0);
   expect(await (await post()).text()).toContain('[DONE]');
   expect(server.connections).toBe(2);
+});
+
+test('a stream that drips on after its last event is given up', async () => {
+  const { server, connection, post } = await connect((_, response) => {
+    streamEvents(response, [LAST]);
+    const drip = setInterval(() => response.write('\n'), 20);
+    response.on('close', () => clearInterval(drip));
+  });
+  await (await post()).text();
+  await connection.rest();
+  await server.until(() => server.sockets.size === 0);
+});
+
+test.each(['text/plain', 'text/html; charset=utf-8', undefined])(
+  'an answer of the type %s is no stream of events: refused before it is read',
+  async (type) => {
+    const { server, askForEvents } = await connect((_, response) => {
+      response.writeHead(200, type === undefined ? {} : { 'content-type': type });
+      response.write('x'.repeat(1_000_000));
+    });
+    await expect(askForEvents()).rejects.toThrow(type ?? 'no type');
+    await server.until(() => server.sockets.size === 0);
+  },
+);
+
+test('an error in JSON where a stream belongs is told in its words', async () => {
+  const { askForEvents } = await connect((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' });
+    response.end('{"error":"no model is loaded"}');
+  });
+  await expect(askForEvents()).rejects.toThrow(/no model is loaded/);
+});
+
+test('everything else gets its turn while a stream comes as fast as it can', async () => {
+  const events = 200_000;
+  const { post } = await connect((_, response) => {
+    streamEvents(response, ['data: {}\n\n'.repeat(events), LAST]);
+  });
+  let turns = 0;
+  let next = setImmediate(function count() {
+    turns += 1;
+    next = setImmediate(count);
+  });
+  const text = await (await post()).text();
+  clearImmediate(next);
+  expect(text).toHaveLength(events * 10 + LAST.length);
+  expect(turns).toBeGreaterThan(text.length / 8192);
 });
 
 test('a flood behind the last event is cut off', async () => {
@@ -159,6 +208,14 @@ test.each([101, 999])('HTTP status %i is no answer', async (status) => {
     response.socket?.end(`HTTP/1.1 ${status} Odd\r\ncontent-length: 0\r\n\r\n`);
   });
   await expect(post()).rejects.toThrow();
+});
+
+test('a server that switches protocols gives no answer', async () => {
+  const { server, post } = await connect((_, response) => {
+    response.socket?.write('HTTP/1.1 101 Odd\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n');
+  });
+  await expect(post()).rejects.toThrow(/no response/);
+  await server.until(() => server.sockets.size === 0);
 });
 
 test('signs of life are told for a stream only', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EventGate, EventTooLarge } from '../../../src/engines/api/events.js';
+import { EventGate, StreamTooLarge } from '../../../src/engines/api/events.js';
 
 const bytes = (text: string) => Buffer.from(text);
 
@@ -57,12 +57,38 @@ test('an event that grows without end is refused, however it comes', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(), { maxLength: 10 }), (places) => {
       const endless = bytes(`data: ${'x'.repeat(200)}\n`.repeat(3));
-      expect(() => pass(cut(endless, places), new EventGate(600))).toThrow(EventTooLarge);
+      expect(() => pass(cut(endless, places), new EventGate({ eventBytes: 600 }))).toThrow(
+        StreamTooLarge,
+      );
     }),
   );
 });
 
 test('any number of events may be as large as the largest', () => {
   const large = `data: ${'x'.repeat(92)}\n\n`;
-  expect(pass([bytes(large.repeat(50))], new EventGate(100))).toHaveLength(50);
+  expect(pass([bytes(large.repeat(50))], new EventGate({ eventBytes: 100 }))).toHaveLength(50);
+});
+
+test.each(['data: {}\n\n', ': ping\n\n', '\n'])(
+  'a stream of %j without end is refused',
+  (event) => {
+    const gate = new EventGate({ events: 1000 });
+    const chunk = bytes(event.repeat(10));
+    for (let chunks = 0; chunks < 100; chunks += 1) gate.push(chunk);
+    expect(() => gate.push(chunk)).toThrow(StreamTooLarge);
+  },
+);
+
+test('a stream has a largest size, whatever it carries', () => {
+  const gate = new EventGate({ bytes: 1000 });
+  const chunk = bytes(`data: ${'x'.repeat(92)}\n\n`);
+  for (let chunks = 0; chunks < 10; chunks += 1) gate.push(chunk);
+  expect(() => gate.push(chunk)).toThrow(StreamTooLarge);
+});
+
+test('a model may think in 128,000 events before it says a word', () => {
+  const gate = new EventGate();
+  const thought = bytes(`data: ${'x'.repeat(400)}\n\n`);
+  for (let tokens = 0; tokens < 256_000; tokens += 1) gate.push(thought);
+  expect(gate.push(bytes('data: text\n\n'))).toHaveLength(1);
 });

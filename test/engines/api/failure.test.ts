@@ -8,6 +8,11 @@ const KEY = 'k3y-of-the-test';
 const SERVICE = { engine: 'remote', model: 'm-1', url: 'http://127.0.0.1:1/v1', key: KEY };
 const NOW = Date.parse('2026-11-20T23:00:00Z');
 
+const CREDIT_TOO_LOW =
+  'Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.';
+const USAGE_LIMIT =
+  'You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.';
+
 type Refusal = Extract<Problem, { how: 'refused' }>;
 
 function refused(status: number | undefined, more: Partial<Refusal> = {}) {
@@ -25,7 +30,9 @@ test.each([
   [402, {}, 'engine_limit', 'limit'],
   [429, {}, 'engine_limit', 'limit'],
   [429, { kinds: ['insufficient_quota'] }, 'engine_limit', 'limit'],
-  [400, { words: 'Your credit balance is too low.' }, 'engine_limit', 'limit'],
+  [403, { kinds: ['billing_not_active'] }, 'engine_limit', 'limit'],
+  [400, { words: CREDIT_TOO_LOW }, 'engine_limit', 'limit'],
+  [400, { words: USAGE_LIMIT }, 'engine_limit', 'limit'],
   [500, {}, 'engine_unavailable', 'nothing'],
   [503, { words: 'context window of the pool' }, 'engine_unavailable', 'nothing'],
   [529, {}, 'engine_unavailable', 'nothing'],
@@ -44,6 +51,19 @@ test.each([
 ] as const)('a refusal %s %j is %s', (status, more, code, of) => {
   const { error, tells } = refused(status, more);
   expect({ code: error.code, of: tells.of }).toEqual({ code, of });
+});
+
+test.each([
+  'What does the billing department do?',
+  'What does insufficient_quota mean? And insufficient funds?',
+  `What is to be done about "${CREDIT_TOO_LOW}"`,
+])('a server that quotes the question %j says nothing about the account', (question) => {
+  for (const status of [400, 422]) {
+    const kinds = ['invalid_request_error'];
+    const { error, tells } = refused(status, { kinds, words: `Not valid: ${question}` });
+    expect(error.code).toBe('bad_request');
+    expect(tells).toEqual({ of: 'nothing' });
+  }
 });
 
 test('a limit says when it ends; credit that is used up does not', () => {
@@ -102,6 +122,20 @@ test('whatever a server says: a known code, one short line, and never the key', 
       expect(error.cause).toBeUndefined();
     }),
   );
+});
+
+test('a key at the edge of what is read of a refusal is not shown in part', () => {
+  for (let before = 4_000 - KEY.length; before <= 4_000; before += 1) {
+    const { message } = refused(400, { words: `${' '.repeat(before)}${KEY}` }).error;
+    expect(message).not.toContain(KEY.slice(0, 4));
+  }
+});
+
+test('nothing a server says turns the text around or moves the cursor', () => {
+  const words = '\u202eevil\u202c \u2066a\u2069 b\u200fc \u001b[2J\u2028d\ufeff';
+  const { message } = refused(400, { words }).error;
+  expect(message).toContain('evil a b c [2J d');
+  expect(message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
 });
 
 test('anything that can be thrown is a problem', () => {

@@ -387,6 +387,42 @@ export function apiSuite(name: string, subject: ApiSubject): void {
     expect(lines.join('')).not.toContain(KEY);
   });
 
+  test(`${name}: the key is in no answer, even when the server repeats it`, async () => {
+    const server = await startServer((_, response) => {
+      const halves = (event: string) =>
+        event.replace('All ', `I heard ${KEY.slice(0, 5)}`).replace('of it.', KEY.slice(5));
+      streamEvents(response, subject.whole.map(halves));
+      response.end();
+    });
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    let heard = '';
+    const { answer } = await ask(session, 'Hello?', undefined, (event) => {
+      if (event.type === 'delta') heard += event.text;
+    });
+    expect(heard).toBe(answer);
+    expect(answer).toBe('I heard [key]');
+  });
+
+  test(`${name}: an answer that is no stream of events is refused at once`, async () => {
+    const server = await startServer(({ method }, response) => {
+      if (method === 'GET') response.end('{}');
+      else response.writeHead(200, { 'content-type': 'text/plain' }).write('x'.repeat(100_000));
+    });
+    const { log } = testLog();
+    const baseUrl = subject.baseUrl(server.url);
+    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
+    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
+    cleanups.push(() => session.close());
+    await expect(ask(session, 'Hello?')).rejects.toMatchObject({
+      code: 'engine_error',
+      message: expect.stringContaining('no stream of events but text/plain'),
+    });
+  });
+
   test(`${name}: without a key none is sent`, async () => {
     const { fake, open } = await world({ key: undefined });
     await ask(await open(), 'Hello?');
