@@ -11,21 +11,14 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
-import {
-  type Answer,
-  type Bus,
-  type BusStats,
-  type ClaimRequest,
-  isSuspect,
-  type Lease,
-  redact,
-} from '../../src/bus/index.js';
+import type { Answer, Bus, BusStats, ClaimRequest, Lease } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
 import type { Links } from './links.js';
 import { Outage } from './outage.js';
+import { mayHoldSecret, withoutSecrets } from './secrets.js';
 import {
   answerWithoutAsking,
   queryFor,
@@ -291,10 +284,8 @@ export class Autopoll {
       return;
     }
     const failure = { code: 'timeout', message: 'the turn made no progress for too long' };
-    this.#end(
-      turn,
-      settleFailure(turn.lease, failure, settings.idleGapMs, Math.random(), settings),
-    );
+    const { idleGapMs } = settings;
+    this.#end(turn, settleFailure(turn.lease, failure, idleGapMs, Math.random(), settings));
   }
 
   #handBack(turn: Turn): void {
@@ -340,10 +331,7 @@ export class Autopoll {
       const kept = await this.#write(lease, settlement);
       if (kept !== 'kept')
         log.warn({ ...about, kept }, 'result dropped: the question was no longer ours');
-      else if (settlement.step === 'retry') {
-        const { code, message, delayMs } = settlement;
-        log.warn({ ...about, code, message, delayMs }, 'attempt failed, will be tried again');
-      } else log.debug({ ...about, step: settlement.step }, 'turn settled');
+      else tellSettled(log, about, settlement);
     } catch (error) {
       // The lease runs out and the question is handed out again.
       log.error({ ...about, err: error }, 'result could not be written');
@@ -364,10 +352,19 @@ export class Autopoll {
 
   /** Submitted at once unless a secret may be inside, so that answers of one chunk stay together. */
   #complete(lease: Lease, answer: Answer) {
-    if (![answer.answer, answer.error?.message ?? '', ...namesIn(answer)].some(isSuspect))
-      return this.#parts.bus.complete(lease, answer);
-    return clean(answer).then((safe) => this.#parts.bus.complete(lease, safe));
+    if (!mayHoldSecret(answer)) return this.#parts.bus.complete(lease, answer);
+    return withoutSecrets(answer).then((safe) => this.#parts.bus.complete(lease, safe));
   }
+}
+
+function tellSettled(log: Log, about: object, settlement: Settlement): void {
+  if (settlement.step === 'retry') {
+    const { code, message, delayMs } = settlement;
+    log.warn({ ...about, code, message, delayMs }, 'attempt failed, will be tried again');
+  } else if (settlement.step === 'complete' && settlement.answer.error) {
+    const { code } = settlement.answer.error;
+    log.warn({ ...about, code }, 'question answered with an error');
+  } else log.debug({ ...about, step: settlement.step }, 'turn settled');
 }
 
 /** The bridge as a whole takes no work, whatever the question. */
@@ -380,20 +377,4 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
   const timer = sleep(ms, undefined, { signal: given.signal }).catch(() => undefined);
   await Promise.race([work, timer]);
   given.abort();
-}
-
-/** Sources that are more than a plain citation; `LONG-FILE-NAME.md:31-31` is no secret. */
-function namesIn(answer: Answer): string[] {
-  return answer.sources.filter((source) => !/^[\w./ -]{1,255}\.\w{1,8}:\d+-\d+$/.test(source));
-}
-
-async function clean(answer: Answer): Promise<Answer> {
-  return {
-    ...answer,
-    answer: await redact(answer.answer),
-    sources: await Promise.all(answer.sources.map(redact)),
-    ...(answer.error && {
-      error: { ...answer.error, message: await redact(answer.error.message) },
-    }),
-  };
 }

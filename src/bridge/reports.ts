@@ -80,9 +80,8 @@ function deskReport(desk: Desk, isDefault: boolean, now: Now): Record<string, un
             ago_ms: rounded(now.monotonicMs - lastFault.atMs),
             at_ms: wall(lastFault.atMs),
           },
-    trouble: health.at === 'well' ? null : health.at,
-    retry_in_ms:
-      health.at === 'well' ? null : rounded(Math.max(0, health.untilMs - now.monotonicMs)),
+    trouble: waits ? health.at : null,
+    retry_in_ms: waits ? rounded(health.untilMs - now.monotonicMs) : null,
     retry_at_ms: waits ? wall(health.untilMs) : null,
     ...accountReport(desk, now),
     processes: processReport(desk),

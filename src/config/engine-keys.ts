@@ -50,7 +50,11 @@ export const ENGINE_KEYS = z.object({
     value: 'FILE',
     about: 'the claude program; by default the one on PATH',
   }),
-  command: optionalList({ value: 'WORDS', about: 'the agent program and its arguments' }),
+  command: optionalList({
+    value: 'WORDS',
+    expects: 'a list of words, as in ["my-agent", "--acp"]',
+    about: 'the agent program and its arguments, a list of words',
+  }),
   preset: optionalOneOf(['claude', 'gemini', 'codex'], {
     value: 'NAME',
     about: 'agent whose good settings are used: claude, gemini or codex',

@@ -153,12 +153,12 @@ export function texts(pattern: RegExp, options: TextOptions & { readonly expects
 }
 
 /** A list that is not empty, or nothing. */
-export function optionalList(options: TextOptions) {
+export function optionalList(options: TextOptions & { readonly expects: string }) {
   return z
     .array(Text)
     .min(1)
     .optional()
-    .register(registry, { ...LIST, ...options, expects: 'a list of texts that is not empty' });
+    .register(registry, { ...LIST, ...options });
 }
 
 export function optionalOneOf<const T extends string>(words: readonly T[], options: TextOptions) {

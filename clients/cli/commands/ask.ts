@@ -75,12 +75,25 @@ async function printAsItComes(
   // An engine that cannot stream gives its answer whole.
   printText(any ? '' : printable(answer.answer));
   printSources(answer.sources);
+  tellHowItEnded(answer);
 }
 
-function printAnswer({ answer, sources }: Answer): void {
-  printText(printable(answer));
-  printSources(sources);
+function printAnswer(answer: Answer): void {
+  printText(printable(answer.answer));
+  printSources(answer.sources);
+  tellHowItEnded(answer);
 }
+
+/** An answer that is not all the model had to say looks like one that is. */
+function tellHowItEnded({ stopReason }: Answer): void {
+  const note = stopReason === undefined ? undefined : NOTES[stopReason];
+  if (note !== undefined) process.stderr.write(`${note}\n`);
+}
+
+const NOTES: Readonly<Partial<Record<string, string>>> = {
+  max_tokens: 'The answer is cut: it reached the longest one that the model may give.',
+  refusal: 'The model refused to answer.',
+};
 
 function toWire(answer: Answer) {
   return {

@@ -51,7 +51,7 @@ const ADVICE = 'see docs/engines for what this means';
 function fixFor({ kind, baseUrl, model }: EngineSettings): string {
   switch (kind) {
     case 'claude':
-      return 'install Claude Code and @anthropic-ai/claude-agent-sdk, and log in by running: claude';
+      return 'install Claude Code, run: npm install --global @anthropic-ai/claude-agent-sdk, and log in by running: claude';
     case 'acp':
       return 'run the command by hand to see whether the agent starts and is logged in';
     default:

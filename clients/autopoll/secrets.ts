@@ -1,0 +1,23 @@
+/** Keeps secrets out of the answers that are written to the bus. */
+import { type Answer, isSuspect, redact } from '../../src/bus/index.js';
+
+/** A cheap look: when it is false, `withoutSecrets` would change nothing. */
+export function mayHoldSecret(answer: Answer): boolean {
+  return [answer.answer, answer.error?.message ?? '', ...namesIn(answer)].some(isSuspect);
+}
+
+/** Sources that are more than a plain citation; `LONG-FILE-NAME.md:31-31` is no secret. */
+function namesIn(answer: Answer): string[] {
+  return answer.sources.filter((source) => !/^[\w./ -]{1,255}\.\w{1,8}:\d+-\d+$/.test(source));
+}
+
+export async function withoutSecrets(answer: Answer): Promise<Answer> {
+  return {
+    ...answer,
+    answer: await redact(answer.answer),
+    sources: await Promise.all(answer.sources.map(redact)),
+    ...(answer.error && {
+      error: { ...answer.error, message: await redact(answer.error.message) },
+    }),
+  };
+}
