@@ -98,7 +98,11 @@ export class Conversations {
       const claimed = claim.take();
       if (claimed.held) return true;
       const why = 'another server keeps them here; give this one a state_dir or port of its own';
-      this.#tell(claimed.by, { file, pid: claimed.by }, `conversations are not remembered: ${why}`);
+      this.#tell(
+        claimed.by,
+        { file, keeper: claimed.by },
+        `conversations are not remembered: ${why}`,
+      );
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       this.#tell(code, { file, err: error }, 'conversations are not kept across a restart');
