@@ -57,13 +57,25 @@ export async function environmentHas(pid: number, text: string): Promise<boolean
   return environment.split('\0').includes(text);
 }
 
-/** A process and its descendants, without a look at any other process. */
-export function descendants(root: Identity): number[] {
+/** Of the threads of a family, which each have children of their own, so many are asked. */
+const MOST_THREADS = 2000;
+
+/**
+ * A process and its descendants, without a look at any other process; of a family larger than
+ * `most` the nearest. The work grows with what is found, and not beyond bounds.
+ */
+export function descendants(root: Identity, most: number): number[] {
   if (!isRunning(root)) return [];
-  const found = [root.pid];
+  const found = new Set([root.pid]);
+  let threadsLeft = MOST_THREADS;
   // Grows while it is walked: each process found is asked for its children in turn.
-  for (const pid of found) found.push(...childrenOf(pid).filter((child) => !found.includes(child)));
-  return found.filter((pid) => statOf(pid) !== undefined);
+  for (const pid of found) {
+    const threads = threadsOf(pid).slice(0, threadsLeft);
+    threadsLeft -= threads.length;
+    for (const child of childrenOf(pid, threads)) if (found.size < most) found.add(child);
+    if (found.size >= most || threadsLeft === 0) break;
+  }
+  return [...found].filter((pid) => statOf(pid) !== undefined);
 }
 
 /** Resident bytes of a process (VmRSS); pages it shares with others count in full. */
@@ -72,8 +84,8 @@ export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-function childrenOf(pid: number): number[] {
-  return threadsOf(pid)
+function childrenOf(pid: number, threads: readonly string[]): number[] {
+  return threads
     .flatMap((thread) => read(`/proc/${pid}/task/${thread}/children`).split(' '))
     .filter(Boolean)
     .map(Number);

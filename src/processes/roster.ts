@@ -36,9 +36,9 @@ class ProcRoster implements Roster {
   }
 
   async anyRunning(): Promise<boolean> {
-    if (this.#running().length > 0) return true;
+    if (this.#hasRunning()) return true;
     await this.#look();
-    return this.#running().length > 0;
+    return this.#hasRunning();
   }
 
   async signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -53,11 +53,20 @@ class ProcRoster implements Roster {
   }
 
   #running(): Identity[] {
-    const known = [...this.#known].map(([pid, startTicks]) => ({ pid, startTicks }));
-    return known.filter(
-      (process) =>
-        isRunning(process) && !this.#beyondReach.has(`${process.pid}/${process.startTicks}`),
-    );
+    return this.#members().filter((process) => this.#isOurs(process));
+  }
+
+  /** Ends at the first that runs: a family may be large, and is looked at again and again. */
+  #hasRunning(): boolean {
+    return this.#members().some((process) => this.#isOurs(process));
+  }
+
+  #members(): Identity[] {
+    return [...this.#known].map(([pid, startTicks]) => ({ pid, startTicks }));
+  }
+
+  #isOurs(process: Identity): boolean {
+    return isRunning(process) && !this.#beyondReach.has(`${process.pid}/${process.startTicks}`);
   }
 
   /** Finds all members: by their parents, their group or session, or the mark they carry. */

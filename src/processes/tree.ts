@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fault } from '../errors.js';
 import { type Guarded, guardTree } from './guard.js';
-import { descendants, HAS_PROC, residentBytes, startTicksOf } from './proc.js';
+import { descendants, HAS_PROC, isRunning, residentBytes, startTicksOf } from './proc.js';
 import { diesWithUs, findProgram } from './program.js';
 import { createRoster, type Roster } from './roster.js';
 import { Tail } from './tail.js';
@@ -13,6 +13,10 @@ const STDERR_TAIL_BYTES = 8 * 1024;
 const LAST_WORDS_MS = 100;
 const FIRST_LOOK_MS = 2;
 const LONGEST_LOOK_MS = 50;
+/** Of a larger family the rest is neither listed nor measured; `kill` ends all of it. */
+const MOST_MEASURED = 128;
+/** What was seen of a family holds this long, however often it is asked for. */
+const FRESH_MS = 1000;
 
 export interface SpawnOptions {
   /** A path, or a name looked up in the PATH of `env`; never a line for a shell. */
@@ -37,8 +41,7 @@ export interface ProcessTree {
   /** Resolves once when the first process has ended; never rejects. */
   readonly exited: Promise<Exit>;
   /**
-   * Resident bytes of the first process and its descendants, pages they share counted in each;
-   * undefined where there is no /proc.
+   * Resident bytes of `pids`, pages they share counted in each; undefined where there is no /proc.
    */
   memoryBytes(): number | undefined;
   /**
@@ -47,7 +50,10 @@ export interface ProcessTree {
    * grace counts.
    */
   kill(graceMs?: number): Promise<void>;
-  /** The first process and its descendants, those that run. */
+  /**
+   * The first process and its descendants, at most 128, as they were within the last second; none
+   * once the first has ended.
+   */
   readonly pids: readonly number[];
 }
 
@@ -89,6 +95,14 @@ function missing(command: string) {
   );
 }
 
+/** A first process and its descendants, as they were. */
+interface Family {
+  readonly pids: readonly number[];
+  /** Of all of them; undefined until asked for. */
+  bytes: number | undefined;
+  readonly seenMs: number;
+}
+
 class Tree implements ProcessTree {
   readonly pid: number;
   readonly stdin: Writable;
@@ -102,6 +116,7 @@ class Tree implements ProcessTree {
   readonly #stderr = new Tail(STDERR_TAIL_BYTES);
   /** Resolves when all of standard error has been read. */
   readonly #stderrRead: Promise<unknown>;
+  #seen: Family | undefined;
   #killAtMs = Number.POSITIVE_INFINITY;
   #killing: Promise<void> | undefined;
 
@@ -132,7 +147,7 @@ class Tree implements ProcessTree {
   }
 
   get pids(): readonly number[] {
-    if (HAS_PROC) return descendants(this.#identity);
+    if (HAS_PROC) return this.#family().pids;
     return this.#child.exitCode === null && this.#child.signalCode === null ? [this.pid] : [];
   }
 
@@ -142,13 +157,25 @@ class Tree implements ProcessTree {
 
   memoryBytes(): number | undefined {
     if (!HAS_PROC) return undefined;
-    return this.pids.reduce((bytes, pid) => bytes + residentBytes(pid), 0);
+    const family = this.#family();
+    family.bytes ??= family.pids.reduce((bytes, pid) => bytes + residentBytes(pid), 0);
+    return family.bytes;
   }
 
   kill(graceMs = 0): Promise<void> {
     this.#killAtMs = Math.min(this.#killAtMs, performance.now() + graceMs);
     this.#killing ??= this.#end();
     return this.#killing;
+  }
+
+  #family(): Family {
+    const nowMs = performance.now();
+    if (!isRunning(this.#identity)) return { pids: [], bytes: 0, seenMs: nowMs };
+    if (this.#seen === undefined || nowMs - this.#seen.seenMs > FRESH_MS) {
+      const pids = descendants(this.#identity, MOST_MEASURED);
+      this.#seen = { pids, bytes: undefined, seenMs: nowMs };
+    }
+    return this.#seen;
   }
 
   get #identity() {

@@ -172,3 +172,29 @@ test('the memory of a tree is that of all its processes', async () => {
   expect(tree.memoryBytes()).toBeGreaterThan(2 * 40e6);
   expect(tree.memoryBytes()).toBeLessThan(2 * 400e6);
 });
+
+test('of a large family a bounded part is listed and measured, and all of it is ended', async () => {
+  const { tree, line } = shell(
+    'n=0; while [ $n -lt 150 ]; do sleep 1000 & n=$((n+1)); done; echo up; wait',
+  );
+  await line();
+  const mark = markOf(tree.pid);
+  const all = await until(() => carriersOf(mark).length === 151 && carriersOf(mark));
+  expect(tree.pids).toHaveLength(128);
+  expect(tree.pids[0]).toBe(tree.pid);
+  await tree.kill();
+  expect(all.filter(isAlive)).toEqual([]);
+});
+
+test('however often a family is asked for, it is looked at once in a while, and never after its end', async () => {
+  const { tree, line } = shell('sleep 1000 & echo up; wait');
+  await line();
+  const first = tree.pids;
+  let again = tree.pids;
+  for (let n = 0; n < 100; n += 1) again = tree.pids;
+  // The same list, not an equal one: nothing was looked at for it.
+  expect(again).toBe(first);
+  await tree.kill();
+  expect(tree.pids).toEqual([]);
+  expect(tree.memoryBytes()).toBe(0);
+});

@@ -171,6 +171,20 @@ const scripts = {
     const { code, message, data } = JSON.parse(rest);
     throw new RequestError(code, message, data);
   },
+  /** Says text whose characters are cut in halves, and a half that is none. */
+  async halves({ say }) {
+    await say('a \ud83d');
+    await say('\ude00 b \ud800 c \udc00');
+    await say('\ud83d');
+    return 'end_turn\u001b[2J';
+  },
+  /** Stops when it is told to, and says more of it when the next question is there. */
+  async trailing({ say, session, stopped }) {
+    await say('I begin');
+    await stopped;
+    sessions.get(session.sessionId).late = 'late words of the first question';
+    return 'cancelled';
+  },
   async tool({ say, update }) {
     await say('Let me look.');
     await update({ sessionUpdate: 'agent_thought_chunk', content: { type: 'text', text: 'hm' } });
@@ -211,12 +225,18 @@ const scripts = {
   },
 };
 
+/** What is said of a question in words of its own is written so that the question does not hold it. */
+function unhidden(question) {
+  const [, hidden] = /^hidden (\S+)$/.exec(question) ?? [];
+  return hidden === undefined ? question : Buffer.from(hidden, 'base64').toString('utf8');
+}
+
 async function prompt({ params, client }) {
   const session = sessions.get(params.sessionId);
   if (session === undefined) throw RequestError.sessionNotFound(params.sessionId);
   const text = params.prompt.map((block) => block.text).join('');
   session.prompts.push(text);
-  const question = text.split('\n\n').at(-1);
+  const question = unhidden(text.split('\n\n').at(-1));
   const [, word, rest] = /^(\S*) ?(.*)$/s.exec(question);
   const update = (update) =>
     client.notify(methods.client.session.update, { sessionId: params.sessionId, update });
@@ -225,6 +245,12 @@ async function prompt({ params, client }) {
   const stopped = new Promise((resolve) => {
     session.stop = () => resolve('cancelled');
   });
+  for (const [sessionId, { late }] of sessions) {
+    if (late === undefined) continue;
+    const content = { type: 'text', text: late };
+    const update = { sessionUpdate: 'agent_message_chunk', content };
+    await client.notify(methods.client.session.update, { sessionId, update });
+  }
   const script = scripts[word] ?? (() => say(`unknown: ${question}`));
   const given = await script({
     say,

@@ -4,7 +4,10 @@
  * The protocol has one code of its own for a failed turn, -32000 (authentication required,
  * https://agentclientprotocol.com/protocol/schema). The rest is each agent's: Gemini CLI answers
  * with the HTTP status of its API as the code, Claude's adapter with `data.errorKind` and the words
- * of the API, Codex's with `data` that holds its own. What none of them names is read from the words.
+ * of the API, Codex's with `data` that holds its own.
+ *
+ * Always true: words, which may quote a question, never say that a login or a limit is at fault
+ * unless a code says that the model refused; and how long to wait is read from no words at all.
  */
 import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
 import { type Failure, record } from './turn.js';
@@ -17,6 +20,8 @@ export interface Complaint {
   readonly category: string;
   /** What it said, in full; shown only after `showable`. */
   readonly text: string;
+  /** When it is worth asking again, in milliseconds from now. */
+  readonly retryAfterMs: number | undefined;
 }
 
 const AUTH_REQUIRED = -32000;
@@ -72,28 +77,52 @@ export function complaintOf(thrown: unknown, told?: Failure): Complaint {
     kind: kindIn(data),
     category: told?.category ?? '',
     text: texts.filter(Boolean).join(' ').slice(0, MAX_TEXT_CHARS),
+    retryAfterMs: delayIn(data, 4) ?? delayIn(parsed(message), 4),
   };
 }
 
-export function judge({ code, kind, category, text }: Complaint): ErrorCode {
-  const named = kindOf(kind) ?? kindOfStatus(code);
+/**
+ * @param own takes out of a text of the agent what it quotes of a question
+ */
+export function judge(complaint: Complaint, own: Own = same): ErrorCode {
+  const { code, kind, category, text } = complaint;
+  const named = kindOf(kind) ?? kindOfStatus(code) ?? CATEGORIES[category];
   // APIs also call a prompt too long, a used-up limit or a bad key a bad request: words know better.
   if (named !== undefined && named !== 'bad_request') return named;
-  const said = kindOf(text);
+  const said = kindOf(own(text));
   // Some agents say "authentication required" of a used-up limit too.
   if (code === AUTH_REQUIRED) return said === 'engine_limit' ? said : 'engine_auth';
-  if (said !== undefined || named !== undefined) return said ?? named ?? 'engine_error';
-  return CATEGORIES[category] ?? (code === INVALID_PARAMS ? 'bad_request' : 'engine_error');
+  if (named !== undefined) return said ?? (parks(kindOf(text)) ? 'engine_error' : named);
+  if (parks(said)) return 'engine_unavailable';
+  return said ?? (code === INVALID_PARAMS ? 'bad_request' : 'engine_error');
 }
 
-/** @param showable makes text of an agent fit to be read: short, printable, without secrets */
-export function explain(complaint: Complaint, showable: (text: string) => string): WarmlineError {
-  const code = judge(complaint);
-  const said = showable(complaint.text);
+/** Whether an engine that fails so is left alone for a while, with the questions of everybody. */
+function parks(code: ErrorCode | undefined): boolean {
+  return code === 'engine_auth' || code === 'engine_limit';
+}
+
+/**
+ * @param showable makes text of an agent fit to be read: short, printable, without secrets
+ * @param own takes out of it what it quotes of a question; after `showable`, which would not know a
+ *   secret with a hole in it
+ */
+export function explain(
+  complaint: Complaint,
+  showable: (text: string) => string,
+  own: Own = same,
+): WarmlineError {
+  const code = judge(complaint, own);
+  const said = own(showable(complaint.text));
   const message = `${WORDS[code]}${said === '' ? '' : ` (${said})`}`;
-  return fault(code, message, {
-    retryAfterMs: code === 'engine_limit' ? waitIn(complaint.text) : undefined,
-  });
+  const { retryAfterMs } = complaint;
+  return fault(code, message, code === 'engine_limit' ? { retryAfterMs } : {});
+}
+
+type Own = (text: string) => string;
+
+function same(text: string): string {
+  return text;
 }
 
 function kindOf(text: string): ErrorCode | undefined {
@@ -107,21 +136,29 @@ function kindOfStatus(code: number | undefined): ErrorCode | undefined {
 }
 
 function kindIn(data: unknown): string {
-  const { errorKind } = record(data);
-  return typeof errorKind === 'string' ? errorKind.replaceAll('_', ' ').slice(0, 80) : '';
+  return wordIn(data, 'errorKind').replaceAll('_', ' ');
+}
+
+function wordIn(data: unknown, name: string): string {
+  const value = record(data)[name];
+  return typeof value === 'string' ? value.slice(0, 80) : '';
+}
+
+function messageTexts(message: unknown): string[] {
+  if (typeof message !== 'string') return [];
+  const inside = parsed(message);
+  return inside === undefined ? [message.slice(0, MAX_TEXT_CHARS)] : textsIn(inside, 3);
 }
 
 /** Some agents hand the JSON of their API on as the message. */
-function messageTexts(message: unknown): string[] {
-  if (typeof message !== 'string') return [];
-  if (message.startsWith('{') && message.length < MAX_TEXT_CHARS) {
-    try {
-      return textsIn(JSON.parse(message), 3);
-    } catch {
-      // only looks like it
-    }
+function parsed(message: unknown): unknown {
+  if (typeof message !== 'string' || !message.startsWith('{')) return undefined;
+  if (message.length >= MAX_TEXT_CHARS) return undefined;
+  try {
+    return JSON.parse(message);
+  } catch {
+    return undefined; // only looks like it
   }
-  return [message.slice(0, MAX_TEXT_CHARS)];
 }
 
 /** The texts in what an agent adds to an error, a few levels deep. */
@@ -133,16 +170,22 @@ function textsIn(data: unknown, levels: number): string[] {
     .flatMap((value) => textsIn(value, levels - 1));
 }
 
-const UNITS = { s: 1000, m: 60_000, h: 3_600_000 };
-const WAIT =
-  /(?:retry|tr(?:y|ies) again|resets?|regain access|wait)[^\d]{0,24}(\d{1,6}(?:\.\d{1,6})?)\s{0,2}(s|m|h)(?:ec|in|our|r|s)?/i;
 /** A wait beyond this is a mistake of somebody's clock: a week and a day. */
 const LONGEST_WAIT_MS = 8 * 24 * 3_600_000;
 
-/** How long the agent says to wait, in milliseconds: "try again in 20s", "retry after 5 minutes". */
-export function waitIn(text: string): number | undefined {
-  const [, amount, unit] = WAIT.exec(text) ?? [];
-  if (amount === undefined || unit === undefined) return undefined;
-  const factor = UNITS[unit.toLowerCase() as keyof typeof UNITS];
-  return Math.min(Math.ceil(Number(amount) * factor), LONGEST_WAIT_MS);
+/**
+ * The wait a Google API names in the details of an error, `retryDelay: "12.5s"`
+ * (https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto, RetryInfo),
+ * in milliseconds; undefined for one that cannot be meant.
+ */
+function delayIn(data: unknown, levels: number): number | undefined {
+  if (typeof data !== 'object' || data === null || levels === 0) return undefined;
+  const [, seconds] = /^(\d{1,9}(?:\.\d{1,9})?)s$/.exec(wordIn(data, 'retryDelay')) ?? [];
+  const waitMs = Math.ceil(Number(seconds ?? 'none') * 1000);
+  if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) return waitMs;
+  for (const value of Object.values(data).slice(0, 16)) {
+    const found = delayIn(value, levels - 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -1,5 +1,6 @@
 /** Which of the models an agent offers is the configured one: pure. */
 import { fault } from '../../errors.js';
+import { showable } from '../claude/failures.js';
 import { record } from './turn.js';
 
 export interface Choice {
@@ -24,7 +25,7 @@ export function choiceOf(session: unknown, model: string): Choice | undefined {
   const chosen =
     offered.find(({ value }) => value === model) ?? offered.find(({ name }) => name === model);
   if (chosen !== undefined) return { configId: option.id, value: chosen.value };
-  const names = offered.slice(0, MAX_NAMED).map(({ value }) => value.slice(0, 80));
+  const names = offered.slice(0, MAX_NAMED).map(({ value }) => showable(value.slice(0, 80), []));
   throw fault(
     'engine_unavailable',
     `the agent does not offer the model ${JSON.stringify(model)}; it offers ${names.join(', ')}`,

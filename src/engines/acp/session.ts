@@ -11,6 +11,7 @@ import type { Grounder, Grounding } from '../grounding/index.js';
 import { Agent, type AgentCommand } from './agent.js';
 import { complaintOf, explain } from './failures.js';
 import { choiceOf } from './models.js';
+import { Spoken } from './spoken.js';
 import {
   cancelled,
   type Failure,
@@ -52,7 +53,8 @@ export class AcpSession implements EngineSession {
   /** The context the conversation was told of, by its identity. */
   #told: string | undefined;
   #turn: TurnHeard | undefined;
-  /** A cancelled turn may still be heard of when it is over. */
+  readonly #spoken = new Spoken();
+  /** A turn that was stopped may still be heard of in this conversation when it is over. */
   #isTrailing = false;
   #isClosing = false;
   #closing: Promise<void> | undefined;
@@ -88,7 +90,7 @@ export class AcpSession implements EngineSession {
     this.#parts = parts;
     this.#agent = agent;
     this.closed = agent.ended.then(({ reason }) =>
-      this.#isClosing ? { how: 'closed' } : { how: 'died', reason: parts.showable(reason) },
+      this.#isClosing ? { how: 'closed' } : { how: 'died', reason: this.#shown(reason) },
     );
   }
 
@@ -103,8 +105,10 @@ export class AcpSession implements EngineSession {
   async turn(turn: Turn, emit: (event: TurnEvent) => void): Promise<TurnResult> {
     const heard = new TurnHeard(emit);
     this.#turn = heard;
-    this.#isTrailing = false;
+    this.#spoken.add(turn.question);
     try {
+      // What still comes of the turn that was stopped would be taken for the answer to this one.
+      if (this.#isTrailing) await this.#startOver();
       const grounding = this.#parts.bound ?? (await this.#parts.grounder.ground(turn.context));
       const text = await this.#promptOf(turn, grounding);
       if (heard.isCancelled) throw cancelled();
@@ -125,7 +129,7 @@ export class AcpSession implements EngineSession {
       heard.end();
       throw await this.#explain(thrown, heard);
     } finally {
-      this.#isTrailing = heard.isCancelled || heard.failure !== undefined;
+      this.#isTrailing ||= heard.isAsked && (heard.isCancelled || heard.failure !== undefined);
       this.#turn = undefined;
     }
   }
@@ -140,17 +144,10 @@ export class AcpSession implements EngineSession {
 
   /** Forgets by beginning another conversation; the agent remembers none of the earlier one in it. */
   async reset(): Promise<void> {
-    const before = this.#conversation;
-    this.#conversation = undefined;
-    this.#told = undefined;
     try {
-      if (before !== undefined) await this.#agent.closeSession(before);
-      await this.#converse();
+      await this.#startOver();
     } catch (thrown) {
       throw await this.#explain(thrown);
-    }
-    if (this.#conversation === before) {
-      throw fault('engine_error', 'the agent gave a new conversation the id of the one before');
     }
   }
 
@@ -170,13 +167,26 @@ export class AcpSession implements EngineSession {
     if (sessionId !== this.#conversation || this.#conversation === undefined) return;
     const turn = this.#turn;
     if (turn?.isAsked) {
+      const wasRetrying = turn.failure?.isRetrying === true;
       turn.hear(update);
       // Whoever asked decides whether to ask again, and when.
-      if (turn.failure?.isRetrying) this.#agent.cancel(this.#conversation);
+      if (turn.failure?.isRetrying && !wasRetrying) this.#agent.cancel(this.#conversation);
     } else if ((textOf(update) ?? '') !== '' && !this.#isTrailing) {
       // Text that answers nothing could be taken for the answer to what is asked next.
       this.#agent.fail('it talked while nothing was asked');
     }
+  }
+
+  async #startOver(): Promise<void> {
+    const before = this.#conversation;
+    this.#conversation = undefined;
+    this.#told = undefined;
+    if (before !== undefined) await this.#agent.closeSession(before);
+    await this.#converse();
+    if (this.#conversation === before) {
+      throw fault('engine_error', 'the agent gave a new conversation the id of the one before');
+    }
+    this.#isTrailing = false;
   }
 
   async #converse(): Promise<void> {
@@ -205,7 +215,7 @@ export class AcpSession implements EngineSession {
     if (!this.#agent.isReachable) {
       const { reason } = await this.#agent.ended;
       if (this.#isClosing) return fault('engine_error', 'the session was closed; ask again');
-      const said = this.#parts.showable(reason);
+      const said = this.#shown(reason);
       return fault('engine_error', `the agent ended: ${said}; ask again`, { cause: thrown });
     }
     if (heard?.isCancelled) return cancelled();
@@ -213,9 +223,14 @@ export class AcpSession implements EngineSession {
   }
 
   #failed(thrown: unknown, failure: Failure | undefined): WarmlineError {
-    const why = explain(complaintOf(thrown, failure), this.#parts.showable);
+    const own = (text: string) => this.#spoken.without(text);
+    const why = explain(complaintOf(thrown, failure), this.#parts.showable, own);
     this.#parts.account.failed(why);
     return why;
+  }
+
+  #shown(text: string): string {
+    return this.#spoken.without(this.#parts.showable(text));
   }
 }
 

@@ -1,5 +1,6 @@
 /** What is heard of one turn while it runs: pure but for what it emits. */
 import { fault, type WarmlineError } from '../../errors.js';
+import { showable } from '../claude/failures.js';
 import type { TurnEvent, Usage } from '../engine.js';
 
 const MAX_TITLE_CHARS = 200;
@@ -7,6 +8,8 @@ const MAX_TITLE_CHARS = 200;
 export class TurnHeard {
   readonly #emit: (event: TurnEvent) => void;
   #answer = '';
+  /** First half of a character whose second half is in the next text. */
+  #half = '';
   /** A tool was used since the last text: what follows is another paragraph. */
   #isInterrupted = false;
   #isOver = false;
@@ -30,20 +33,26 @@ export class TurnHeard {
 
   /** Nothing is emitted any more. */
   end(): void {
+    if (!this.#isIdle) this.#emitText(this.#half.toWellFormed());
     this.#isOver = true;
+  }
+
+  /** Over, or stopping: what an agent still says is held nowhere, however much it says. */
+  get #isIdle(): boolean {
+    return this.#isOver || this.isCancelled || this.#failure !== undefined;
   }
 
   /** @param update the `update` of a `session/update`, unchecked */
   hear(update: unknown): void {
-    if (this.#isOver) return;
-    this.#failure = failureOf(update) ?? this.#failure;
+    if (this.#isIdle) return;
+    this.#failure = failureOf(update);
     const text = textOf(update) ?? '';
     const { sessionUpdate, title } = record(update);
     if (text !== '') {
       this.#say(text);
     } else if (sessionUpdate === 'tool_call') {
       this.#isInterrupted = true;
-      const message = typeof title === 'string' ? title.slice(0, MAX_TITLE_CHARS) : 'a tool';
+      const message = typeof title === 'string' ? titleOf(title) : 'a tool';
       this.#emit({ type: 'progress', stage: 'tool_execution', message });
     } else {
       this.#emit({ type: 'alive' });
@@ -53,10 +62,21 @@ export class TurnHeard {
   #say(text: string): void {
     const isNext = this.#isInterrupted && this.#answer !== '';
     this.#isInterrupted = false;
-    const more = isNext ? `\n\n${text}` : text;
-    this.#answer += more;
-    this.#emit({ type: 'delta', text: more });
+    const more = `${this.#half}${isNext ? '\n\n' : ''}${text}`;
+    const isCut = /[\ud800-\udbff]$/.test(more);
+    this.#half = isCut ? more.slice(-1) : '';
+    this.#emitText((isCut ? more.slice(0, -1) : more).toWellFormed());
   }
+
+  #emitText(text: string): void {
+    if (text === '') return;
+    this.#answer += text;
+    this.#emit({ type: 'delta', text });
+  }
+}
+
+function titleOf(title: string): string {
+  return showable(title, []).slice(0, MAX_TITLE_CHARS).toWellFormed();
 }
 
 /** What an agent tells of a failure beside the protocol. */
@@ -105,7 +125,7 @@ export function stopReasonOf(response: unknown, answer: string): string {
     throw fault('engine_error', 'the agent answered with nothing; ask again');
   if (isBrokenOff(response))
     throw fault('engine_error', 'the answer broke off half way; ask again');
-  return typeof stopReason === 'string' ? stopReason.slice(0, 40) : 'unknown';
+  return typeof stopReason === 'string' && /^\w{1,40}$/.test(stopReason) ? stopReason : 'unknown';
 }
 
 /** Gemini CLI calls a stream that broke off the end of a turn, one that cost no tokens at all. */

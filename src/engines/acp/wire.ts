@@ -10,7 +10,10 @@ import type { Readable, Writable } from 'node:stream';
 import type { AnyMessage, Stream } from '@agentclientprotocol/sdk';
 
 /** Longest line, in bytes: many times what any message of a turn without tools needs. */
-const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
+/** A line of many brackets or values takes long to parse, and to check, for its length. */
+const MAX_DEPTH = 64;
+const MAX_VALUES = 20_000;
 /** Lines in a row that are no message: a banner is forgiven, a program that only prints is not. */
 const MAX_NOISE_LINES = 1000;
 /** Requests of the agent that were not answered yet. */
@@ -18,6 +21,9 @@ const MAX_OPEN_REQUESTS = 64;
 const MAX_HELD_MESSAGES = 64;
 
 const NEWLINE = 0x0a;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
 const UPDATE = 'session/update';
 
 type Id = string | number;
@@ -129,16 +135,17 @@ export class Lines {
   #pieces: Buffer[] = [];
   #heldBytes = 0;
 
-  /** @throws WireError when a line is too long */
+  /** @throws WireError when a line is too long, or has too many parts */
   *take(chunk: Buffer): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
       this.#hold(chunk.subarray(start, end));
       start = end + 1;
-      const line = Buffer.concat(this.#pieces).toString('utf8');
+      const line = Buffer.concat(this.#pieces);
       this.#pieces = [];
       this.#heldBytes = 0;
-      yield line;
+      checkShape(line);
+      yield line.toString('utf8');
     }
     if (start < chunk.length) this.#hold(chunk.subarray(start));
   }
@@ -151,4 +158,38 @@ export class Lines {
     }
     this.#pieces.push(piece);
   }
+}
+
+/** @throws WireError when a line, taken for JSON, nests too deep or holds too many values */
+function checkShape(line: Buffer): void {
+  let depth = 0;
+  let values = 0;
+  for (let at = 0; at < line.length; at += 1) {
+    const byte = line[at] as number;
+    if (byte === QUOTE) {
+      at = stringEnd(line, at);
+    } else if (byte === COMMA) {
+      values += 1;
+    } else {
+      // 0x5b and 0x7b open, 0x5d and 0x7d close; bit 0x20 is all that tells [ from {.
+      const bracket = byte | 0x20;
+      if (bracket === 0x7b) depth += 1;
+      else if (bracket === 0x7d) depth -= 1;
+    }
+    if (depth > MAX_DEPTH || values > MAX_VALUES) {
+      throw new WireError(
+        `it wrote a message of more than ${MAX_VALUES} values or ${MAX_DEPTH} levels`,
+      );
+    }
+  }
+}
+
+/** Where the string that begins at `start` ends; the end of the line when it does not. */
+function stringEnd(line: Buffer, start: number): number {
+  for (let at = line.indexOf(QUOTE, start + 1); at !== -1; at = line.indexOf(QUOTE, at + 1)) {
+    let backslashes = 0;
+    while (line[at - 1 - backslashes] === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return at;
+  }
+  return line.length;
 }

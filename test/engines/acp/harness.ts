@@ -75,3 +75,8 @@ export function begin(ask: Ask, question: string) {
   });
   return { turn: ask(question, hear), begun };
 }
+
+/** A question that does not hold the words it has the agent say. */
+export function hidden(question: string): string {
+  return `hidden ${Buffer.from(question).toString('base64')}`;
+}

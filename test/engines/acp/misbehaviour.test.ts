@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { TurnEvent } from '../../../src/engines/index.js';
 import { isAlive, until } from '../../support/process.js';
-import { agentHomes, begin, openEngine, openSession } from './harness.js';
+import { agentHomes, begin, hidden, openEngine, openSession } from './harness.js';
 
 test('an agent that never answers its first request is left when nobody waits any more', async () => {
   const { open } = await openEngine(['silent']);
@@ -39,7 +39,7 @@ test('an agent that is not signed in fails as engine_auth, and the status says s
 
 test('a limit fails as engine_limit with the time to wait, until a question is answered', async () => {
   const { engine, ask } = await openSession();
-  const error = { code: 429, message: 'Rate limit exceeded, try again in 30s' };
+  const error = { code: 429, message: 'Rate limit exceeded', data: { retryDelay: '30s' } };
   await expect(ask(`error ${JSON.stringify(error)}`)).rejects.toMatchObject({
     code: 'engine_limit',
     retryAfterMs: 30_000,
@@ -50,12 +50,12 @@ test('a limit fails as engine_limit with the time to wait, until a question is a
 });
 
 test.each([
-  ['limit it tries again, in 20s', 'engine_limit', 20_000],
-  ['service it tries again', 'engine_unavailable', undefined],
-  ['connection it tries again', 'engine_unavailable', undefined],
-])('an agent that tells it tries again is stopped: %s', async (told, code, retryAfterMs) => {
+  ['limit it tries again, in 20s', 'engine_limit'],
+  ['service it tries again', 'engine_unavailable'],
+  ['connection it tries again', 'engine_unavailable'],
+])('an agent that tells it tries again is stopped: %s', async (told, code) => {
   const { session, ask } = await openSession();
-  await expect(ask(`retry ${told}`)).rejects.toMatchObject({ code, retryAfterMs });
+  await expect(ask(`retry ${told}`)).rejects.toMatchObject({ code, retryAfterMs: undefined });
   await session.reset();
   expect((await ask('echo on')).answer).toBe('on');
 });
@@ -68,7 +68,7 @@ test.each([
   ['request the prompt is too long', 'context_too_large'],
 ])('a failure told beside the end of a turn is no answer: %s', async (told, code) => {
   const { ask } = await openSession();
-  await expect(ask(`fail ${told}`)).rejects.toMatchObject({ code });
+  await expect(ask(hidden(`fail ${told}`))).rejects.toMatchObject({ code });
 });
 
 test('a notice is no failure', async () => {
@@ -78,7 +78,7 @@ test('a notice is no failure', async () => {
 
 test('an agent that dies in a turn is told by its last words, on one printable line', async () => {
   const { session, ask } = await openSession();
-  await expect(ask('crash \u001b[31mout of\u0007 luck\u001b[0m')).rejects.toMatchObject({
+  await expect(ask(hidden('crash \u001b[31mout of\u0007 luck\u001b[0m'))).rejects.toMatchObject({
     code: 'engine_error',
     message: /^the agent ended: [\x20-\x7e]*out of luck[\x20-\x7e]*$/,
   });
@@ -104,10 +104,12 @@ test('a key is in no error, whoever says it', async () => {
   const key = 'AIza-secret-key-of-this-test';
   const { ask } = await openSession([], { preset: 'gemini', key });
   const error = { code: 500, message: `no answer for ${key}`, data: { url: `?key=${key}` } };
-  const said = await ask(`error ${JSON.stringify(error)}`).catch((thrown) => thrown.message);
+  const said = await ask(hidden(`error ${JSON.stringify(error)}`)).catch(
+    (thrown) => thrown.message,
+  );
   expect(said).toMatch(/no answer for \[redacted\]/);
   expect(said).not.toContain(key);
-  await expect(ask(`crash it was ${key}`)).rejects.not.toThrow(key);
+  await expect(ask(hidden(`crash it was ${key}`))).rejects.not.toThrow(key);
 });
 
 test('a stopped agent is closed, and its turn fails', async () => {
@@ -177,7 +179,7 @@ test('an endless answer is ended by closing its session from within', async () =
 test('a flood on standard error harms nobody', async () => {
   const { ask } = await openSession();
   expect((await ask('stderr a long line of no use')).answer).toBe('done');
-  await expect(ask('crash the end')).rejects.toThrow(/the end/);
+  await expect(ask(hidden('crash the end'))).rejects.toThrow(/the end/);
 });
 
 test('an agent that goes on talking when its turn is over is not asked again', async () => {
@@ -192,4 +194,52 @@ test('a failing agent answers on', async () => {
     code: 'engine_error',
   });
   expect((await ask('echo on')).answer).toBe('on');
+});
+
+test('late words of a cancelled question are in no later answer, in the same conversation of an asker', async () => {
+  const { session, ask } = await openSession(['no-close']);
+  await ask('echo before');
+  const { turn, begun } = begin(ask, 'trailing');
+  await begun;
+  session.cancel();
+  await expect(turn).rejects.toMatchObject({ code: 'cancelled' });
+  // As with a sticky session: it is not reset between.
+  expect((await ask('echo on')).answer).toBe('on');
+  expect(JSON.parse((await ask('history')).answer)).toHaveLength(2);
+});
+
+test('a cancel before the question went out keeps the conversation', async () => {
+  const { session, ask } = await openSession();
+  await ask('echo before');
+  const turn = ask('echo never');
+  session.cancel();
+  await expect(turn).rejects.toMatchObject({ code: 'cancelled' });
+  expect((await ask('history')).answer).toContain('before');
+});
+
+test('a question that a failing agent quotes is shown to nobody', async () => {
+  const { session, ask } = await openSession();
+  const said = await ask('crash What is a usage limit? try again in 99999 h').catch((why) => why);
+  expect(said).toMatchObject({ code: 'engine_error', retryAfterMs: undefined });
+  expect(said.message).not.toMatch(/usage|limit|99999/);
+  const end = await session.closed;
+  expect(JSON.stringify(end)).toMatch(/died/);
+  expect(JSON.stringify(end)).not.toMatch(/usage|limit|99999/);
+});
+
+test('no half of a character and no control character is in what an agent answers', async () => {
+  const { ask } = await openSession();
+  const texts: string[] = [];
+  const hear = (event: TurnEvent) => void (event.type === 'delta' && texts.push(event.text));
+  const { answer, stopReason } = await ask('halves', hear);
+  expect(answer).toBe('a \u{1f600} b \ufffd c \ufffd\ufffd');
+  expect(texts.join('')).toBe(answer);
+  expect(texts.every((text) => text.isWellFormed())).toBe(true);
+  expect(stopReason).toBe('unknown');
+});
+
+test('a model is offered by a name that a terminal can show', async () => {
+  const { open } = await openEngine(['models=\u001b]0;owned\u0007x'], { model: 'huge' });
+  const said = await open().catch((why) => why.message);
+  expect(said).toMatch(/it offers [\x20-\x7e]+$/);
 });

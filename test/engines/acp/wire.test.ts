@@ -23,8 +23,34 @@ test('a line that is too long is refused before it is whole', () => {
   const lines = new Lines();
   const piece = Buffer.alloc(1024 * 1024, 'x');
   expect(() => {
-    for (let n = 0; n < 5; n += 1) [...lines.take(piece)];
+    for (let n = 0; n < 2; n += 1) [...lines.take(piece)];
   }).toThrow(/more than/);
+});
+
+const taken = (line: string) => [...new Lines().take(Buffer.from(`${line}\n`))];
+
+test.each([
+  ['of arrays', '['.repeat(500_000)],
+  ['of objects', '{"a":'.repeat(200_000)],
+  ['after a string that ends', `{"text":"\\\\","a":${'['.repeat(70)}`],
+])('a line that nests too deep is refused before it is parsed: %s', (_of, line) => {
+  expect(() => taken(line)).toThrow(/levels/);
+});
+
+test('a line of too many values is refused before it is parsed', () => {
+  const options = Array.from({ length: 30_000 }, (_, n) => ({ optionId: String(n) }));
+  expect(() => taken(JSON.stringify({ options }))).toThrow(/20000 values/);
+});
+
+test('brackets, commas and quotes in a text are neither levels nor values', () => {
+  const text = fc.string({ unit: fc.constantFrom('[', '{', '}', ',', '"', '\\', 'é', '😀') });
+  fc.assert(
+    fc.property(text, (piece) => {
+      const line = JSON.stringify({ text: piece.repeat(3000), more: [{}] });
+      expect(taken(line)).toEqual([line]);
+    }),
+    { numRuns: 50 },
+  );
 });
 
 test('whatever an agent writes, only replies to what was asked and its requests come through', async () => {
