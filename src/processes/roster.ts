@@ -1,4 +1,5 @@
 /** Who belongs to a tree of processes, and telling all of them to end. */
+import { setImmediate } from 'node:timers/promises';
 import {
   environmentHas,
   HAS_PROC,
@@ -7,6 +8,9 @@ import {
   listProcesses,
   type Stat,
 } from './proc.js';
+
+/** Processes that are told to end before the loop goes round. */
+const AT_ONCE = 64;
 
 export interface Roster {
   /** Whether any process of the tree runs; looks further than those known so far. */
@@ -44,16 +48,14 @@ class ProcRoster implements Roster {
   async signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     // Before the first is told: once its parent has ended, a process is harder to find.
     if (signal === 'SIGKILL' || this.#asked.size === 0) await this.#look();
-    for (const process of this.#running()) {
+    for (const [at, process] of this.#members().entries()) {
+      // A family may be large: others get their turn meanwhile. `send` looks whether each still runs.
+      if (at % AT_ONCE === AT_ONCE - 1) await setImmediate();
       const name = `${process.pid}/${process.startTicks}`;
-      if (signal === 'SIGTERM' && this.#asked.has(name)) continue;
+      if (this.#beyondReach.has(name) || (signal === 'SIGTERM' && this.#asked.has(name))) continue;
       this.#asked.add(name);
       if (!send(process, signal)) this.#beyondReach.add(name);
     }
-  }
-
-  #running(): Identity[] {
-    return this.#members().filter((process) => this.#isOurs(process));
   }
 
   /** Ends at the first that runs: a family may be large, and is looked at again and again. */
