@@ -49,30 +49,31 @@ export function parseCitations(answer: string, name: string): Citation[] {
   const file = path.slice(path.lastIndexOf('/') + 1);
   const found: Citation[] = [];
   if (file === '') return found;
+  // No path is looked for in front of this: what stands there was walked over for an earlier name.
+  let floor = 0;
   let at = text.indexOf(file);
   while (at !== -1 && found.length < MAX_CITATIONS) {
-    const end = readLines(text, at, at + file.length, path, found);
-    at = text.indexOf(file, Math.max(end, at + 1));
+    const end = at + file.length;
+    const match = matchAt(TIGHT, text, end) ?? matchAt(SPACED, text, end);
+    let to = end;
+    if (match !== null) {
+      if (isPathOf(text, at, end, path, floor)) to = readLines(text, at, match, found);
+      floor = to;
+    }
+    at = text.indexOf(file, to);
   }
   return found;
 }
 
-/** Reads what follows a file name that stands at `[start, end)`; returns where that ends. */
-function readLines(
-  text: string,
-  start: number,
-  end: number,
-  path: string,
-  found: Citation[],
-): number {
-  let match = matchAt(TIGHT, text, end) ?? matchAt(SPACED, text, end);
-  if (match === null || !isPathOf(text, start, end, path)) return end;
+/** Reads on from the first lines behind a file name at `start`; returns where the list ends. */
+function readLines(text: string, start: number, first: RegExpExecArray, found: Citation[]): number {
+  let match: RegExpExecArray | null = first;
   let from = start;
-  let to = end;
+  let to = start;
   while (match !== null && found.length < MAX_CITATIONS) {
     to = match.index + match[0].length;
-    const first = Number(match[1]);
-    found.push({ from: first, to: Number(match[2] ?? first), start: from, end: to });
+    const line = Number(match[1]);
+    found.push({ from: line, to: Number(match[2] ?? line), start: from, end: to });
     from = to;
     match = matchAt(FURTHER, text, to);
   }
@@ -85,15 +86,17 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
 }
 
 /** Whether the path that ends with the file name at `[start, end)` can mean the file `path`. */
-function isPathOf(text: string, start: number, end: number, path: string): boolean {
+function isPathOf(text: string, start: number, end: number, path: string, floor: number): boolean {
+  const least = Math.max(floor, start - MAX_PATH);
   let begin = start;
-  while (begin > 0 && start - begin < MAX_PATH && !endsPath(text.charAt(begin - 1))) begin--;
+  while (begin > least && !endsPath(text.charAt(begin - 1))) begin--;
+  const isGlued = begin === floor && floor > 0;
   const cited = text
     .slice(begin, end)
     .replaceAll('\\', '/')
     .replace(/^(?:@|~|\.\/)+/, '');
-  if (cited === path || path.endsWith(`/${cited}`)) return true;
-  if (cited.startsWith('/') && cited.endsWith(`/${path}`)) return true;
+  if (!isGlued && (cited === path || path.endsWith(`/${cited}`))) return true;
+  if (!isGlued && cited.startsWith('/') && cited.endsWith(`/${path}`)) return true;
   // The walk back stops at a space, which a path may hold.
   const before = end - path.length - 1;
   return text.endsWith(path, end) && (before < 0 || endsPath(text.charAt(before)));
@@ -105,5 +108,5 @@ function endsPath(character: string): boolean {
 
 /** Lower case where that keeps every offset. */
 function lowered(text: string): string {
-  return text.replace(/[A-ZÀ-ÖØ-Þ]/g, (letter) => letter.toLowerCase());
+  return text.replace(/[A-ZÀ-ÖØ-Þ]+/g, (letters) => letters.toLowerCase());
 }

@@ -37,6 +37,35 @@ const MAX_HITS = 8;
 const ANY_CITATION =
   /[\p{L}\p{N}_./\\-]{1,128}\.\p{L}{1,5}[`*)\]]{0,3}[:#]L?\d{1,7}(?:[-–]L?\d{1,7})?/gu;
 
+/** UTF-16 units that are read between two pauses. */
+const UNITS_PER_PAUSE = 4096;
+
+/** The terms of a text, to compare statements with; yields where the caller may pause. */
+export function* termsIn(
+  text: string,
+  { language }: DocumentIndex,
+): Generator<undefined, ReadonlySet<number>> {
+  const terms = new Set<number>();
+  for (let at = 0; at < text.length; ) {
+    const end = pieceEnd(text, at);
+    for (const raw of rawTokens(text.slice(at, end))) {
+      for (const term of termHashes(raw, language)) terms.add(term);
+    }
+    at = end;
+    yield undefined;
+  }
+  return terms;
+}
+
+/** Where a piece of text that begins at `start` ends: behind a blank when it has one. */
+function pieceEnd(text: string, start: number): number {
+  const end = start + UNITS_PER_PAUSE;
+  if (end >= text.length) return text.length;
+  const piece = text.slice(start, end);
+  const blank = Math.max(piece.lastIndexOf(' '), piece.lastIndexOf('\n'));
+  return blank === -1 ? end : start + blank + 1;
+}
+
 /** A statement, ready to be compared with pieces of one document. */
 export class Statement {
   readonly #index: DocumentIndex;
@@ -59,11 +88,7 @@ export class Statement {
     return shareOf(this.#known, this.#total);
   }
 
-  supportIn(text: string): Support {
-    const terms = new Set<number>();
-    for (const raw of rawTokens(text)) {
-      for (const term of termHashes(raw, this.#index.language)) terms.add(term);
-    }
+  supportIn(terms: ReadonlySet<number>): Support {
     let met = 0;
     let strongest = 0;
     for (const { variants, worth } of this.#sought) {
@@ -93,8 +118,15 @@ export function passagesFor(index: DocumentIndex, text: string, statement: State
   return hits.slice(0, MAX_HITS).map(({ passage }) => ({
     from: passages.fromLine(passage),
     to: passages.toLine(passage),
-    support: statement.supportIn(passages.text(passage)),
+    support: statement.supportIn(termsOf(index, passage)),
   }));
+}
+
+function termsOf({ passages, terms }: DocumentIndex, passage: number): ReadonlySet<number> {
+  const found = new Set<number>();
+  const end = passages.termsEnd(passage);
+  for (let at = passages.termsStart(passage); at < end; at++) found.add(terms.at(at));
+  return found;
 }
 
 /** The one that holds most of the statement; the better hit when two do. */

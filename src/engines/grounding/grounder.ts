@@ -59,6 +59,9 @@ const CACHE_BYTES = 128 * 1024 * 1024;
 const MAX_OUTLINE_BYTES = 8 * 1024;
 const MAX_EXCERPT_BYTES = 24 * 1024;
 
+/** Does work in slices that all files and answers of a grounder share. */
+type Run = <T>(work: Generator<undefined, T>) => Promise<T>;
+
 interface Kept {
   readonly identity: string;
   readonly byteLength: number;
@@ -68,6 +71,7 @@ interface Kept {
 export function createGrounder(options: GroundingOptions): Grounder {
   const slices = new Slices(systemClock);
   const never = new AbortController().signal;
+  const run: Run = (work) => slices.run(work, never);
   const kept = new LRUCache<string, Kept>({
     maxSize: CACHE_BYTES,
     sizeCalculation: ({ byteLength }) => byteLength,
@@ -76,7 +80,7 @@ export function createGrounder(options: GroundingOptions): Grounder {
 
   async function build(context: ContextFile): Promise<Kept> {
     const bytes = await context.read();
-    const made = await slices.run(take(bytes, context, options), never);
+    const made = await run(take(bytes, context, options, run));
     kept.set(context.path, made);
     return made;
   }
@@ -107,6 +111,7 @@ function* take(
   bytes: Buffer,
   context: ContextFile,
   { maxContextBytes }: GroundingOptions,
+  run: Run,
 ): Generator<undefined, Kept> {
   const index = yield* buildIndex(bytes);
   const lines = yield* Lines.of(bytes);
@@ -115,7 +120,7 @@ function* take(
   const name = shownName(context.name);
   const document = { name: context.name, index, lines };
   const check: Grounding['sourcesOf'] = (answer, question = '') =>
-    sourcesOf(document, answer, question);
+    run(sourcesOf(document, answer, question));
   const system =
     whole === undefined
       ? withOutline(name, lines.count, mark, yield* outlineOf(index, outlineBytes(maxContextBytes)))

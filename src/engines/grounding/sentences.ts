@@ -9,6 +9,10 @@ export interface Sentence {
   readonly opensLine: boolean;
 }
 
+/** Sentences that are told apart; what follows them in an answer is not looked at. */
+export const MAX_SENTENCES = 4096;
+/** How many sentences back a citation may stand for one. */
+const MAX_BACK = 8;
 /** Longest statement that is looked at, in UTF-16 units. */
 const MAX_SENTENCE = 1000;
 const SENTENCE_END = /\n|(?<![.!?…])[.!?…]+(?=[\s"'”»)\]*`_]|$)|[。！？]/g;
@@ -37,7 +41,10 @@ export function sentencesOf(answer: string, citations: readonly Citation[]): Sen
     opensLine = text.charAt(end - 1) === '\n';
     start = end;
   };
-  for (const match of text.matchAll(SENTENCE_END)) add(match.index + match[0].length);
+  for (const match of text.matchAll(SENTENCE_END)) {
+    if (sentences.length === MAX_SENTENCES) return sentences;
+    add(match.index + match[0].length);
+  }
   if (start < text.length) add(text.length);
   return sentences;
 }
@@ -68,8 +75,8 @@ export function statementsOf(
   citation: Citation,
   sentences: readonly Sentence[],
 ): readonly Sentence[] {
-  let at = sentences.findIndex(({ end }) => citation.start < end);
-  for (; at >= 0; at--) {
+  const own = sentences.findIndex(({ end }) => citation.start < end);
+  for (let at = own; at >= 0 && own - at <= MAX_BACK; at--) {
     const sentence = sentences[at];
     if (sentence === undefined) break;
     if (saysSomething(sentence)) return [sentence];
