@@ -45,9 +45,10 @@ export async function warmVersusSpawn(
   const model = await startFakeModel();
   try {
     const env = { PATH: process.env.PATH ?? '', HOME: home };
-    const cold = await measureSpawned(spawned, model.url, env);
+    const plain = await measureSpawned(spawned, model.url, env, []);
+    const lean = await measureSpawned(spawned, model.url, env, LEAN);
     const kept = await measureWarm(warm, model.url, env);
-    return figures(cold, kept);
+    return [...figures('claude -p', plain, kept), ...figures('as lean as it starts', lean, kept)];
   } finally {
     await model.close();
   }
@@ -63,13 +64,18 @@ const LEAN = [
   ['--system-prompt', 'Answer in one word.'],
 ].flat();
 
-async function measureSpawned(count: number, url: string, from: Env): Promise<Cost> {
+async function measureSpawned(
+  count: number,
+  url: string,
+  from: Env,
+  flags: readonly string[],
+): Promise<Cost> {
   const quiet = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1' };
   const env = { ...from, ...quiet, ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: KEY };
   const wallMs: number[] = [];
   const ask = async () => {
     const startedMs = performance.now();
-    const child = spawn(CLAUDE, ['-p', QUESTION, ...LEAN], {
+    const child = spawn(CLAUDE, ['-p', QUESTION, ...flags], {
       env,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -112,11 +118,11 @@ async function measureWarm(count: number, baseUrl: string, env: Env): Promise<Co
   }
 }
 
-function figures(cold: Cost, kept: Cost): Figure[] {
+function figures(how: string, cold: Cost, kept: Cost): Figure[] {
   const figure = (name: string, warmMs: number, coldMs: number): Figure => ({
     name,
     value: `${warmMs.toFixed(1)} ms`,
-    baseline: `started each time: ${coldMs.toFixed(0)} ms`,
+    baseline: `${how}: ${coldMs.toFixed(0)} ms`,
     ratio: warmMs / coldMs,
     target: `<= ${TARGET}`,
     reached: warmMs / coldMs <= TARGET,
