@@ -87,9 +87,11 @@ export function complaintOf(thrown: unknown, told?: Failure): Complaint {
 export function judge(complaint: Complaint, own: Own = same): ErrorCode {
   const { code, kind, category, text } = complaint;
   const named = kindOf(kind) ?? kindOfStatus(code) ?? CATEGORIES[category];
+  const said = kindOf(own(text));
+  // Claude's adapter sorts a refusal of the API (`API Error: 400 …`) under its service.
+  if (named === 'engine_unavailable' && said === 'bad_request') return said;
   // APIs also call a prompt too long, a used-up limit or a bad key a bad request: words know better.
   if (named !== undefined && named !== 'bad_request') return named;
-  const said = kindOf(own(text));
   // Some agents say "authentication required" of a used-up limit too.
   if (code === AUTH_REQUIRED) return said === 'engine_limit' ? said : 'engine_auth';
   if (named !== undefined) return said ?? (parks(kindOf(text)) ? 'engine_error' : named);
