@@ -43,9 +43,11 @@ export interface AgentCommand {
   readonly tempDir: string;
 }
 
-/** Why an agent is no more, in words: what it left on standard error, or how it ended. */
+/** Why an agent is no more, in words. */
 export interface AgentEnd {
   readonly reason: string;
+  /** They are its own, from its standard error: not fit to be shown as they are. */
+  readonly isQuoted: boolean;
 }
 
 export class Agent {
@@ -178,16 +180,14 @@ export class Agent {
     }
     await this.#tree.kill();
     await removeHome(this.#home);
-    return { reason: this.#whyEnding ?? (await this.#lastWords()) };
-  }
-
-  async #lastWords(): Promise<string> {
     const { reason: broke } = this.#connection.signal;
-    if (broke instanceof WireError) return broke.message;
-    const said = this.#tree.stderrTail().trimEnd().split('\n').at(-1)?.trim();
-    if (said !== undefined && said !== '') return said;
+    const why = this.#whyEnding ?? (broke instanceof WireError ? broke.message : undefined);
+    if (why !== undefined) return { reason: why, isQuoted: false };
+    const said = this.#tree.stderrTail().trimEnd().split('\n').at(-1)?.trim() ?? '';
+    if (said !== '') return { reason: said, isQuoted: true };
     const { code, signal } = await this.#tree.exited;
-    return signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
+    const how = signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
+    return { reason: how, isQuoted: false };
   }
 }
 

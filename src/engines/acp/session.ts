@@ -8,7 +8,7 @@ import { fault, WarmlineError } from '../../errors.js';
 import type { Account } from '../claude/account.js';
 import type { EngineSession, SessionEnd, Turn, TurnEvent, TurnResult } from '../engine.js';
 import type { Grounder, Grounding } from '../grounding/index.js';
-import { Agent, type AgentCommand } from './agent.js';
+import { Agent, type AgentCommand, type AgentEnd } from './agent.js';
 import { complaintOf, explain } from './failures.js';
 import { choiceOf } from './models.js';
 import { Spoken } from './spoken.js';
@@ -89,8 +89,8 @@ export class AcpSession implements EngineSession {
   private constructor(parts: SessionParts, agent: Agent) {
     this.#parts = parts;
     this.#agent = agent;
-    this.closed = agent.ended.then(({ reason }) =>
-      this.#isClosing ? { how: 'closed' } : { how: 'died', reason: this.#shown(reason) },
+    this.closed = agent.ended.then((end) =>
+      this.#isClosing ? { how: 'closed' } : { how: 'died', reason: this.#shown(end) },
     );
   }
 
@@ -213,10 +213,10 @@ export class AcpSession implements EngineSession {
   async #explain(thrown: unknown, heard?: TurnHeard): Promise<WarmlineError> {
     if (thrown instanceof WarmlineError) return thrown;
     if (!this.#agent.isReachable) {
-      const { reason } = await this.#agent.ended;
+      const end = await this.#agent.ended;
       if (this.#isClosing) return fault('engine_error', 'the session was closed; ask again');
-      const said = this.#shown(reason);
-      return fault('engine_error', `the agent ended: ${said}; ask again`, { cause: thrown });
+      const reason = this.#shown(end);
+      return fault('engine_error', `the agent ended: ${reason}; ask again`, { cause: thrown });
     }
     if (heard?.isCancelled) return cancelled();
     return this.#failed(thrown, heard?.failure);
@@ -229,8 +229,9 @@ export class AcpSession implements EngineSession {
     return why;
   }
 
-  #shown(text: string): string {
-    return this.#spoken.without(this.#parts.showable(text));
+  /** How it ended is told in our words, which quote no question, whatever was asked. */
+  #shown({ reason, isQuoted }: AgentEnd): string {
+    return isQuoted ? this.#spoken.without(this.#parts.showable(reason)) : reason;
   }
 }
 

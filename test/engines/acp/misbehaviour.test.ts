@@ -17,17 +17,26 @@ test('an agent that never answers its first request is left when nobody waits an
 
 test('an agent that dies as it starts is told by its last words', async () => {
   const { open } = await openEngine(['dies']);
-  await expect(open()).rejects.toThrow(/no model is installed/);
+  await expect(open()).rejects.toMatchObject({
+    code: 'engine_error',
+    message: expect.stringMatching(/no model is installed/),
+  });
 });
 
 test('a program that is no agent is told by how it ended', async () => {
   const { open } = await openEngine([], { command: ['false'] });
-  await expect(open()).rejects.toMatchObject({ message: /exited with code 1/ });
+  await expect(open()).rejects.toMatchObject({
+    code: 'engine_error',
+    message: expect.stringMatching(/exited with code 1/),
+  });
 });
 
 test('an agent of another version of the protocol is refused', async () => {
   const { open } = await openEngine(['version=9']);
-  await expect(open()).rejects.toMatchObject({ code: 'engine_unavailable', message: /version 9/ });
+  await expect(open()).rejects.toMatchObject({
+    code: 'engine_unavailable',
+    message: expect.stringMatching(/version 9/),
+  });
 });
 
 test('an agent that is not signed in fails as engine_auth, and the status says so', async () => {
@@ -80,15 +89,21 @@ test('an agent that dies in a turn is told by its last words, on one printable l
   const { session, ask } = await openSession();
   await expect(ask(hidden('crash \u001b[31mout of\u0007 luck\u001b[0m'))).rejects.toMatchObject({
     code: 'engine_error',
-    message: /^the agent ended: [\x20-\x7e]*out of luck[\x20-\x7e]*$/,
+    message: expect.stringMatching(/^the agent ended: [\x20-\x7e]*out of luck[\x20-\x7e]*$/),
   });
-  expect(await session.closed).toMatchObject({ how: 'died', reason: /out of luck/ });
+  expect(await session.closed).toMatchObject({
+    how: 'died',
+    reason: expect.stringMatching(/out of luck/),
+  });
   expect(session.pids).toEqual([]);
 });
 
 test('an agent killed after half an answer has not answered', async () => {
   const { session, ask } = await openSession();
-  await expect(ask('half')).rejects.toMatchObject({ code: 'engine_error', message: /SIGKILL/ });
+  await expect(ask('half')).rejects.toMatchObject({
+    code: 'engine_error',
+    message: expect.stringMatching(/SIGKILL/),
+  });
   expect(await session.closed).toMatchObject({ how: 'died' });
 });
 
@@ -119,7 +134,10 @@ test('a stopped agent is closed, and its turn fails', async () => {
   const pids = session.pids;
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
   await session.close();
-  await expect(turn).rejects.toMatchObject({ code: 'engine_error' });
+  await expect(turn).rejects.toMatchObject({
+    code: 'engine_error',
+    message: 'the session was closed; ask again',
+  });
   expect(pids.filter(isAlive)).toEqual([]);
 });
 
@@ -129,7 +147,10 @@ test('an agent that does not stop when it is cancelled is closed', async () => {
   await begun;
   session.cancel();
   await session.close();
-  await expect(turn).rejects.toThrow();
+  await expect(turn).rejects.toMatchObject({
+    code: 'engine_error',
+    message: 'the session was closed; ask again',
+  });
   expect(await session.closed).toEqual({ how: 'closed' });
 });
 
@@ -158,8 +179,14 @@ test.each([
   ['requests', /more than is answered/],
 ])('an agent that floods its output by %s is ended', async (question, reason) => {
   const { session, ask } = await openSession();
-  await expect(ask(question)).rejects.toMatchObject({ code: 'engine_error', message: reason });
-  expect(await session.closed).toMatchObject({ how: 'died', reason });
+  await expect(ask(question)).rejects.toMatchObject({
+    code: 'engine_error',
+    message: expect.stringMatching(reason),
+  });
+  expect(await session.closed).toMatchObject({
+    how: 'died',
+    reason: expect.stringMatching(reason),
+  });
   expect(session.pids).toEqual([]);
 });
 
@@ -171,7 +198,10 @@ test('an endless answer is ended by closing its session from within', async () =
     if (event.type === 'delta') chars += event.text.length;
     if (chars > 1e6) closing ??= session.close();
   };
-  await expect(ask('flood', hear)).rejects.toThrow();
+  await expect(ask('flood', hear)).rejects.toMatchObject({
+    code: 'engine_error',
+    message: 'the session was closed; ask again',
+  });
   await closing;
   expect(await session.closed).toEqual({ how: 'closed' });
 });
@@ -185,7 +215,10 @@ test('a flood on standard error harms nobody', async () => {
 test('an agent that goes on talking when its turn is over is not asked again', async () => {
   const { session, ask } = await openSession();
   expect((await ask('late said')).answer).toBe('said');
-  expect(await session.closed).toMatchObject({ how: 'died', reason: /nothing was asked/ });
+  expect(await session.closed).toMatchObject({
+    how: 'died',
+    reason: expect.stringMatching(/nothing was asked/),
+  });
 });
 
 test('a failing agent answers on', async () => {
