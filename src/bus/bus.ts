@@ -47,6 +47,16 @@ export interface ClaimRequest {
 
 export type Kept = 'kept' | 'lost';
 
+/** What is known of a turn, for the figures. Times are microseconds since the epoch. */
+export interface TurnRecord {
+  readonly engine?: string | undefined;
+  /** When a session took the question up, and when the first of the answer came. */
+  readonly startedAtUs?: number | undefined;
+  readonly firstByteAtUs?: number | undefined;
+  readonly inputTokens?: number | undefined;
+  readonly outputTokens?: number | undefined;
+}
+
 export interface Answer {
   readonly answer: string;
   readonly sources: readonly string[];
@@ -56,6 +66,8 @@ export interface Answer {
   readonly responseTimeSec: number;
   /** Present when this is an error answer. `dead`: attempts are used up. */
   readonly error?: AnswerError | undefined;
+  /** Kept beside the answer, not part of what the asker reads. */
+  readonly turn?: TurnRecord | undefined;
 }
 
 export interface AnswerError {
@@ -69,6 +81,30 @@ export interface RetryRequest {
   readonly delayMs: number;
   readonly code: string;
   readonly message: string;
+  readonly turn?: TurnRecord | undefined;
+}
+
+/** How an attempt ended: the last one as its question did, those before as stated. */
+export type AttemptOutcome =
+  | 'retried'
+  | 'lease_expired'
+  | 'owner_gone'
+  | 'complete'
+  | 'failed'
+  | 'dead'
+  | 'orphaned';
+
+/** An attempt that has ended. Times are microseconds since the epoch. */
+export interface Attempt extends TurnRecord {
+  readonly questionId: number;
+  /** Counts from 1. */
+  readonly attempt: number;
+  readonly outcome: AttemptOutcome;
+  readonly errorCode?: string | undefined;
+  readonly errorMessage?: string | undefined;
+  readonly seenAtUs: number;
+  readonly claimedAtUs: number;
+  readonly finishedAtUs: number;
 }
 
 /** What was found and handed out again. */
@@ -77,6 +113,8 @@ export interface Reaped {
   readonly expired: number;
   /** The process that held the lease is provably gone. */
   readonly gone: number;
+  /** Leases that ought to have been freed and could not be: each is tried again by the next pass. */
+  readonly failed: number;
 }
 
 export interface BusStats {
@@ -85,6 +123,8 @@ export interface BusStats {
   readonly leased: number;
   /** Waiting for a retry. Part of `pending`. */
   readonly delayed: number;
+  /** Questions behind one that waits for others to be answered, that one included. Part of `pending`. */
+  readonly waiting: number;
   /** Questions of expired conversations, left alone. Part of `pending`. */
   readonly expired: number;
   readonly complete: number;
@@ -154,6 +194,8 @@ export interface Bus {
   createConversation(conversation: NewConversation): Promise<string>;
   /** Puts a message on the bus, to the other side; returns its id. */
   put(question: NewQuestion): Promise<number>;
+  /** The attempts at a question that have ended, oldest first. */
+  attemptsOf(questionId: number): Attempt[];
   /** The answer row to a question, when there is one. */
   answerTo(questionId: number): StoredAnswer | undefined;
   close(): Promise<void>;

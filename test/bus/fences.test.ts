@@ -25,7 +25,7 @@ test('a lease renewed between the look of the reaper and its write is left alone
   temp.peer
     .prepare('UPDATE warmline_lanes SET lease_until_us = ? WHERE lease_token = ?')
     .run(clock.wallUs() + 30_000_000, lease.token);
-  expect(await reaping).toEqual({ expired: 0, gone: 0 });
+  expect(await reaping).toEqual({ expired: 0, gone: 0, failed: 0 });
   expect(await worker.complete(lease, answer())).toBe('kept');
 });
 
@@ -36,7 +36,7 @@ test('a lease settled between the look of the reaper and its write is left alone
   const next = worker.claim(ALL);
   const reaping = reaper.reap();
   expect(await settled).toBe('kept');
-  expect(await reaping).toEqual({ expired: 0, gone: 0 });
+  expect(await reaping).toEqual({ expired: 0, gone: 0, failed: 0 });
   expect((await next).map((claimed) => claimed.questionId)).toEqual([second]);
 });
 

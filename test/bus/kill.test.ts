@@ -68,7 +68,7 @@ test('a worker stopped past its lease and woken again writes nothing, and that i
 
   const bus = temp.open();
   // A lease of one millisecond is over by the time another process looks.
-  await expect.poll(() => bus.reap()).toEqual({ expired: 1, gone: 0 });
+  await expect.poll(() => bus.reap()).toEqual({ expired: 1, gone: 0, failed: 0 });
   const [lease] = await bus.claim({ limit: 1, leaseMs: 30_000 });
   expect(lease).toMatchObject({ questionId: id, attempt: 2 });
   if (lease) expect(await bus.complete(lease, answer('from the one awake'))).toBe('kept');
@@ -89,10 +89,10 @@ test('a worker killed while it holds a lease is replaced at once, whatever the l
   expect(await dying.line()).toBe('ready');
   expect(await dying.line()).toBe(`claimed ${id}`);
   const bus = temp.open();
-  expect(await bus.reap()).toEqual({ expired: 0, gone: 0 });
+  expect(await bus.reap()).toEqual({ expired: 0, gone: 0, failed: 0 });
   dying.child.kill('SIGKILL');
   await dying.ended;
-  expect(await bus.reap()).toEqual({ expired: 0, gone: 1 });
+  expect(await bus.reap()).toEqual({ expired: 0, gone: 1, failed: 0 });
   expect(await bus.claim({ limit: 1, leaseMs: 30_000 })).toMatchObject([
     { questionId: id, attempt: 2 },
   ]);

@@ -160,7 +160,7 @@ export function busSuite(name: string, open: () => BusHarness): void {
         await claimOne();
         h.clock.advance(LEASE_MS);
         const other = h.join();
-        expect(await other.reap()).toEqual({ expired: 1, gone: 0 });
+        expect(await other.reap()).toEqual({ expired: 1, gone: 0, failed: 0 });
         expect(await claimOne(other)).toMatchObject({ questionId: id, attempt: 2 });
       });
 
@@ -179,8 +179,8 @@ export function busSuite(name: string, open: () => BusHarness): void {
         for (let n = 0; n < 5; n += 1) {
           h.clock.advance(LEASE_MS - 1);
           expect(await bus.renew(lease, LEASE_MS)).toBe('kept');
-          expect(await other.reap()).toEqual({ expired: 0, gone: 0 });
-          expect(await bus.reap()).toEqual({ expired: 0, gone: 0 });
+          expect(await other.reap()).toEqual({ expired: 0, gone: 0, failed: 0 });
+          expect(await bus.reap()).toEqual({ expired: 0, gone: 0, failed: 0 });
         }
         expect(await bus.complete(lease, answer())).toBe('kept');
       });
@@ -222,7 +222,7 @@ export function busSuite(name: string, open: () => BusHarness): void {
       test('of a worker that is provably gone is freed without waiting for its end', async () => {
         const id = await ask(await converse());
         await claimOne(h.join({ owner: goneOwner() }));
-        expect(await bus.reap()).toEqual({ expired: 0, gone: 1 });
+        expect(await bus.reap()).toEqual({ expired: 0, gone: 1, failed: 0 });
         expect(await claimOne()).toMatchObject({ questionId: id, attempt: 2 });
       });
 
@@ -238,7 +238,7 @@ export function busSuite(name: string, open: () => BusHarness): void {
         await ask(await converse(LEASE_MS * 1000));
         const lease = await claimOne();
         h.clock.step(LEASE_MS * 10);
-        expect(await bus.reap()).toEqual({ expired: 0, gone: 0 });
+        expect(await bus.reap()).toEqual({ expired: 0, gone: 0, failed: 0 });
         expect(await bus.complete(lease, answer())).toBe('kept');
       });
 
@@ -247,7 +247,7 @@ export function busSuite(name: string, open: () => BusHarness): void {
         await claimOne();
         h.clock.step(-LEASE_MS * 100);
         h.clock.advance(LEASE_MS);
-        expect(await bus.reap()).toEqual({ expired: 1, gone: 0 });
+        expect(await bus.reap()).toEqual({ expired: 1, gone: 0, failed: 0 });
       });
     });
 

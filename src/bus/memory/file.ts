@@ -1,5 +1,5 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
-import type { Side } from '../bus.js';
+import type { Attempt, Side } from '../bus.js';
 import { priorityOf } from '../question.js';
 
 /** A row of `messages`. Columns that other programs fill may hold anything. */
@@ -26,8 +26,11 @@ export type LaneState =
       readonly token: string;
       readonly owner: string;
       readonly untilUs: number;
+      readonly claimedAtUs: number;
     }
-  | { readonly at: 'expired' };
+  | { readonly at: 'expired' }
+  /** Its first question depends on these, which are not finished. */
+  | { readonly at: 'waiting'; readonly parents: readonly number[] };
 
 /** The unfinished questions of one conversation, oldest first; only the first is ever leased. */
 export interface Lane {
@@ -56,6 +59,7 @@ export class MemoryBusFile {
   readonly lanes = new Map<number, Lane>();
   readonly ignorable = new Map<number, { session: Side; conversationId: string }>();
   readonly done = new Map<number, Done>();
+  readonly attempts = new Map<number, Attempt[]>();
   readonly counters = new Map<string, number>();
   readonly listeners = new Set<() => void>();
   readonly #cursors = new Map<Side, number>();

@@ -5,6 +5,8 @@ import { systemClock } from '../../clock.js';
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import {
   type Answer,
+  type Attempt,
+  type AttemptOutcome,
   type Bus,
   BusError,
   type BusObserver,
@@ -19,12 +21,15 @@ import {
   type RetryRequest,
   type Side,
   type StoredAnswer,
+  type TurnRecord,
 } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
 import { parseTaken } from '../question.js';
 import { monotoneStamps } from '../stamp.js';
+import { within } from '../turn-record.js';
 import { type Lane, MemoryBusFile, type Outcome } from './file.js';
+import { memoryStats } from './stats.js';
 
 export interface MemoryBusOptions {
   /** Shared by the stores that play several processes on one bus; a new one when absent. */
@@ -96,12 +101,18 @@ class MemoryBus implements Bus {
     if (!lane) return 'lost';
     this.#file.advance(lane, nowUs);
     const answerId = this.#insertAnswer(lease, answer, nowUs);
-    this.#finish(lease.questionId, answerId ? outcomeOf(answer) : 'orphaned', answerId);
+    const outcome = answerId ? outcomeOf(answer) : 'orphaned';
+    this.#note(lease, outcome, nowUs, answer.error?.code, undefined, answer.turn);
+    this.#finish(lease.questionId, outcome, answerId);
     return answerId ? 'kept' : 'orphaned';
   }
 
-  async retry(lease: Lease, { delayMs }: RetryRequest): Promise<Kept> {
-    return this.#giveBack(lease, this.#clock.wallUs() + delayMs * 1000, 0);
+  async retry(lease: Lease, request: RetryRequest): Promise<Kept> {
+    const { code, message, delayMs, turn } = request;
+    const nowUs = this.#clock.wallUs();
+    const kept = this.#giveBack(lease, nowUs + delayMs * 1000, 0);
+    if (kept === 'kept') this.#note(lease, 'retried', nowUs, code, message, turn);
+    return kept;
   }
 
   async release(lease: Lease, delayMs = 0): Promise<Kept> {
@@ -111,7 +122,7 @@ class MemoryBus implements Bus {
   async reap(): Promise<Reaped> {
     this.#requireOpen();
     const nowUs = this.#clock.wallUs();
-    const reaped = { expired: 0, gone: 0 };
+    const reaped = { expired: 0, gone: 0, failed: 0 };
     for (const lane of this.#lanes({})) {
       const { state } = lane;
       if (state.at === 'expired' && !this.#isExpired(lane, nowUs)) lane.state = { at: 'ready' };
@@ -119,6 +130,7 @@ class MemoryBus implements Bus {
       const gone = isGone(state.owner, this.#owner);
       if (!gone && !(this.#mine.isOver(state.token) ?? state.untilUs <= nowUs)) continue;
       this.#mine.forget(state.token);
+      this.#noteReaped(lane, state.claimedAtUs, gone ? 'owner_gone' : 'lease_expired', nowUs);
       lane.state = { at: 'ready' };
       lane.readyAtUs = 0;
       reaped[gone ? 'gone' : 'expired'] += 1;
@@ -128,32 +140,7 @@ class MemoryBus implements Bus {
 
   stats(): BusStats {
     this.#requireOpen();
-    const nowUs = this.#clock.wallUs();
-    const lanes = this.#lanes({});
-    const unsorted = [...this.#file.unsorted(this.#session)];
-    const questions = (at: Lane['state']['at']) =>
-      lanes.filter((lane) => lane.state.at === at).map((lane) => lane.queue.length);
-    const leased = questions('leased').length;
-    const waiting = lanes
-      .filter((lane) => lane.state.at !== 'expired')
-      .map((lane) => lane.queue[lane.state.at === 'leased' ? 1 : 0])
-      .map((work) => work && this.#file.messages.get(work.id)?.timestampUs);
-    const stamps = [...waiting, unsorted[0]?.[1].timestampUs].filter((us) => us !== undefined);
-    const counted = (name: string) => this.#file.counters.get(`${this.#session}/${name}`) ?? 0;
-    return {
-      pending: sum(lanes.map((lane) => lane.queue.length)) - leased + unsorted.length,
-      leased,
-      delayed: lanes.filter((lane) => lane.state.at === 'ready' && lane.readyAtUs > nowUs).length,
-      expired: sum(questions('expired')),
-      complete: counted('complete'),
-      failed: counted('failed'),
-      dead: counted('dead'),
-      ignored: counted('ignored'),
-      orphaned: counted('orphaned'),
-      stale: counted('stale'),
-      oldestPendingMs:
-        stamps.length === 0 ? 0 : Math.max(0, Math.round((nowUs - Math.min(...stamps)) / 1000)),
-    };
+    return memoryStats(this.#file, this.#session, this.#clock.wallUs());
   }
 
   nextReadyMs(): number | undefined {
@@ -168,7 +155,8 @@ class MemoryBus implements Bus {
   hasWork(request: Among): boolean {
     this.#requireOpen();
     return (
-      this.#lanes(request).some((lane) => lane.state.at !== 'expired') || this.#hasUnsorted(request)
+      this.#lanes(request).some(({ state }) => state.at === 'ready' || state.at === 'leased') ||
+      this.#hasUnsorted(request)
     );
   }
 
@@ -212,6 +200,11 @@ class MemoryBus implements Bus {
       ...{ conversationId, from, to, message, metadata, timestampUs },
       read: false,
     });
+  }
+
+  attemptsOf(questionId: number): Attempt[] {
+    this.#requireOpen();
+    return [...(this.#file.attempts.get(questionId) ?? [])];
   }
 
   answerTo(questionId: number): StoredAnswer | undefined {
@@ -295,6 +288,7 @@ class MemoryBus implements Bus {
         token,
         owner: formatOwner(this.#owner),
         untilUs: this.#clock.wallUs() + request.leaseMs * 1000,
+        claimedAtUs: nowUs,
       };
       this.#mine.extend(token, request.leaseMs);
       leases.push({
@@ -349,6 +343,31 @@ class MemoryBus implements Bus {
     });
   }
 
+  #note(
+    lease: Pick<Lease, 'questionId' | 'attempt' | 'seenAtUs' | 'claimedAtUs'>,
+    outcome: AttemptOutcome,
+    nowUs: number,
+    errorCode?: string,
+    errorMessage?: string,
+    turn?: TurnRecord,
+  ): void {
+    const { questionId, attempt, seenAtUs, claimedAtUs } = lease;
+    const finishedAtUs = Math.max(nowUs, claimedAtUs);
+    const ended = {
+      ...{ questionId, attempt, outcome, errorCode, errorMessage },
+      ...{ seenAtUs, claimedAtUs, finishedAtUs },
+      ...within(turn, claimedAtUs, finishedAtUs),
+    };
+    this.#file.attempts.set(questionId, [...(this.#file.attempts.get(questionId) ?? []), ended]);
+  }
+
+  #noteReaped(lane: Lane, claimedAtUs: number, outcome: AttemptOutcome, nowUs: number): void {
+    const [head] = lane.queue;
+    if (!head) return;
+    const { id: questionId, seenAtUs } = head;
+    this.#note({ questionId, attempt: lane.attempts, seenAtUs, claimedAtUs }, outcome, nowUs);
+  }
+
   #finish(questionId: number, outcome: Outcome, answerId: number | undefined): void {
     const row = this.#file.messages.get(questionId);
     if (row) row.read = true;
@@ -360,8 +379,4 @@ class MemoryBus implements Bus {
 /** To the millisecond, as SQLite compares times. */
 function isOver(expiresUs: number, nowUs: number): boolean {
   return Math.round(expiresUs / 1000) <= Math.round(nowUs / 1000);
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -9,6 +9,7 @@
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
+import { turnRow } from './attempts.js';
 import type { Addressee, AnswerRow, AuditRow, DoneRow, LaneRow } from './rows.js';
 import type { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
@@ -163,6 +164,7 @@ export class Answers {
   }
 
   #doneRow({ lease, answer, nowUs }: Completion, answerId: number | null): DoneRow {
+    const completedAtUs = Math.max(nowUs, lease.claimedAtUs);
     return [
       lease.questionId,
       this.#session,
@@ -173,7 +175,8 @@ export class Answers {
       answer.error?.code ?? null,
       lease.seenAtUs,
       lease.claimedAtUs,
-      Math.max(nowUs, lease.claimedAtUs),
+      completedAtUs,
+      ...turnRow(answer.turn, lease.claimedAtUs, completedAtUs),
     ];
   }
 }

@@ -3,7 +3,8 @@ import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { BusError } from '../bus.js';
-import { checkForeignSchema, FOREIGN_SCHEMA, migrate } from './schema.js';
+import { migrate } from './migrations.js';
+import { checkForeignSchema, FOREIGN_SCHEMA } from './schema.js';
 
 /** Afterwards the writer waits itself, without blocking the event loop. */
 const DEFAULT_LOCK_WAIT_MS = 10_000;

@@ -9,7 +9,7 @@ import { toBusError } from './connection.js';
 import { checkForeignSchema } from './schema.js';
 
 /** As `BusStats`, but rows that no warmline has looked at yet are among the pending ones. */
-export interface BusInspection extends Omit<BusStats, 'delayed'> {
+export interface BusInspection extends Omit<BusStats, 'delayed' | 'waiting'> {
   /** Size of the WAL file in bytes. */
   readonly walBytes: number;
 }

@@ -102,6 +102,30 @@ export type DoneRow = readonly [
   seenAtUs: number,
   claimedAtUs: number | null,
   completedAtUs: number,
+  ...turn: TurnRow,
+];
+
+/** As `turnRow` makes it: within the times of the attempt it belongs to. */
+export type TurnRow = readonly [
+  engine: string | null,
+  startedAtUs: number | null,
+  firstByteAtUs: number | null,
+  inputTokens: number | null,
+  outputTokens: number | null,
+];
+
+export type AttemptRow = readonly [
+  id: number,
+  attempt: number,
+  session: string,
+  conversation: string,
+  outcome: 'retried' | 'lease_expired' | 'owner_gone',
+  errorCode: string | null,
+  errorMessage: string | null,
+  seenAtUs: number,
+  claimedAtUs: number,
+  finishedAtUs: number,
+  ...turn: TurnRow,
 ];
 
 export interface Positional<P extends unknown[], R> {
@@ -122,15 +146,21 @@ export interface Ignorable {
   readonly seenAtUs: number;
 }
 
+/** A lease as the reaper finds it, with what an attempt that ends by it leaves. */
 export interface LeaseRow {
   readonly lane: number;
+  readonly id: number;
+  readonly conversation: string;
+  readonly attempt: number;
+  readonly seenAtUs: number | null;
+  readonly claimedAtUs: number;
   readonly token: string;
   readonly owner: string;
   readonly untilUs: number;
 }
 
 export interface LaneCount {
-  readonly state: 'ready' | 'leased' | 'expired';
+  readonly state: 'ready' | 'leased' | 'expired' | 'waiting';
   readonly lanes: number;
   readonly delayed: number;
   readonly unfinished: number;

@@ -1,6 +1,6 @@
 /**
- * Our own tables in the bus file, by numbered steps, and the check that the foreign ones are what
- * we think. The four foreign tables are never altered: no index, no trigger, no column.
+ * The four foreign tables of the bus, and the check that they are what we think. They are never
+ * altered: no index, no trigger, no column.
  */
 import type { Database } from 'better-sqlite3';
 import { BusError } from '../bus.js';
@@ -32,88 +32,6 @@ const FOREIGN_COLUMNS = {
   session_status: ['conversation_id', 'session_id', 'status', 'last_heartbeat'],
   audit_log: ['id', 'conversation_id', 'session_id', 'action', 'details', 'timestamp'],
 } as const;
-
-/**
- * Each step runs once, in a transaction of its own, and is never edited after a release.
- *
- * - `warmline_lanes` has one row for each conversation with unfinished questions: its oldest
- *   question (the head), the lease on it, and the counts. Only a head is ever leased.
- * - `warmline_work` links the unfinished questions of a lane in order (`next_id`). Everything is
- *   found by question id, so a transaction touches neighbouring pages: an index by conversation
- *   would scatter its writes over as many pages as there are conversations.
- * - `warmline_done` holds the finished ones and is append-only.
- * - Lease tokens are never used twice, so a lane whose number is given out again cannot be
- *   mistaken for the earlier one.
- * - `rank_us` orders the lanes: the moment of the last answer (or of arrival), minus one second
- *   for each point of priority. A priority is a head start and not a right of way, so nobody starves.
- */
-const MIGRATIONS: readonly string[] = [
-  `
-  CREATE TABLE warmline_cursor (
-    session TEXT PRIMARY KEY,
-    last_id INTEGER NOT NULL
-  ) WITHOUT ROWID;
-
-  CREATE TABLE warmline_lanes (
-    lane_id INTEGER PRIMARY KEY,
-    session TEXT NOT NULL,
-    conversation_id TEXT NOT NULL,
-    head_id INTEGER NOT NULL,
-    tail_id INTEGER NOT NULL,
-    unfinished INTEGER NOT NULL CHECK (unfinished > 0),
-    state TEXT NOT NULL CHECK (state IN ('ready', 'leased', 'expired')),
-    ready_at_us INTEGER NOT NULL DEFAULT 0,
-    rank_us INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    claimed_at_us INTEGER,
-    lease_token TEXT,
-    lease_owner TEXT,
-    lease_until_us INTEGER,
-    last_error TEXT,
-    UNIQUE (session, conversation_id),
-    CHECK ((state = 'leased') = (lease_token IS NOT NULL))
-  );
-  CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
-
-  CREATE TABLE warmline_work (
-    question_id INTEGER PRIMARY KEY,
-    next_id INTEGER,
-    priority INTEGER NOT NULL,
-    seen_at_us INTEGER NOT NULL
-  );
-
-  CREATE TABLE warmline_ignorable (
-    question_id INTEGER PRIMARY KEY,
-    session TEXT NOT NULL,
-    conversation_id TEXT NOT NULL,
-    seen_at_us INTEGER NOT NULL
-  );
-
-  CREATE TABLE warmline_done (
-    question_id INTEGER PRIMARY KEY,
-    session TEXT NOT NULL,
-    conversation_id TEXT NOT NULL,
-    outcome TEXT NOT NULL
-      CHECK (outcome IN ('complete', 'failed', 'dead', 'ignored', 'orphaned')),
-    answer_id INTEGER,
-    attempts INTEGER NOT NULL,
-    error_code TEXT,
-    seen_at_us INTEGER NOT NULL,
-    claimed_at_us INTEGER,
-    completed_at_us INTEGER NOT NULL,
-    CHECK (completed_at_us >= coalesce(claimed_at_us, seen_at_us))
-  );
-  CREATE TRIGGER warmline_done_is_final BEFORE UPDATE ON warmline_done
-    BEGIN SELECT raise(ABORT, 'a finished question is never changed'); END;
-
-  CREATE TABLE warmline_counters (
-    session TEXT NOT NULL,
-    name TEXT NOT NULL,
-    value INTEGER NOT NULL,
-    PRIMARY KEY (session, name)
-  ) WITHOUT ROWID;
-  `,
-];
 
 /** The four tables of a new bus, for demonstrations, tests and `--create`. */
 export const FOREIGN_SCHEMA = `
@@ -188,38 +106,4 @@ const NEXT_STEP = 'this version of warmline does not know this bus, look for a n
 
 function notOurs(message: string): BusError {
   return new BusError('bus_schema', `${message}; nothing was changed`);
-}
-
-/** Brings our own tables up to date; safe to run by several processes at once, and after a kill. */
-export function migrate(db: Database): void {
-  if (schemaVersion(db) === MIGRATIONS.length) return;
-  db.transaction(() => {
-    db.exec(
-      `CREATE TABLE IF NOT EXISTS warmline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
-    );
-    const from = schemaVersion(db);
-    // Not a number is a way to write it that only a newer one can know.
-    if (!(from <= MIGRATIONS.length)) {
-      throw new BusError(
-        'bus_schema',
-        `the bus was used by a newer warmline (schema ${from}, this one knows ${MIGRATIONS.length}); upgrade this one`,
-      );
-    }
-    for (const step of MIGRATIONS.slice(from)) db.exec(step);
-    db.prepare(`INSERT OR REPLACE INTO warmline_meta VALUES ('schema_version', ?)`).run(
-      String(MIGRATIONS.length),
-    );
-  }).immediate();
-}
-
-function schemaVersion(db: Database): number {
-  const known = db
-    .prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'warmline_meta'`)
-    .get();
-  if (!known) return 0;
-  const value = db
-    .prepare(`SELECT value FROM warmline_meta WHERE key = 'schema_version'`)
-    .pluck()
-    .get();
-  return Number(value ?? 0);
 }

@@ -1,5 +1,6 @@
 /** Terminal writes and hand-backs, each inside a transaction of the writer and fenced by its lease. */
-import type { Kept, Lease } from '../bus.js';
+import type { Kept, Lease, RetryRequest } from '../bus.js';
+import { turnRow } from './attempts.js';
 import type { DoneRow, Head } from './rows.js';
 import type { Statements } from './statements.js';
 
@@ -46,6 +47,33 @@ export class Settlements {
       this.#finish(row, 'ignored', 0, null, nowUs);
     }
     return rows.length;
+  }
+
+  /** Ends the attempt; the question is ready again after the delay. */
+  retry(sql: Statements, lease: Lease, request: RetryRequest, nowUs: number): Kept {
+    const { code, message, delayMs, turn } = request;
+    const readyAtUs = nowUs + delayMs * 1000;
+    const error = `${code}: ${message}`;
+    const kept = this.giveBack(sql, lease, { readyAtUs, giveBack: 0, error });
+    if (kept === 'lost') return kept;
+    const { questionId, attempt, conversationId, seenAtUs, claimedAtUs } = lease;
+    const finishedAtUs = Math.max(nowUs, claimedAtUs);
+    sql.insertAttempt([
+      [
+        questionId,
+        attempt,
+        this.#session,
+        conversationId,
+        'retried',
+        code,
+        message,
+        seenAtUs,
+        claimedAtUs,
+        finishedAtUs,
+        ...turnRow(turn, claimedAtUs, finishedAtUs),
+      ],
+    ]);
+    return kept;
   }
 
   giveBack(
@@ -100,6 +128,7 @@ export class Settlements {
       seenAtUs,
       claimedAtUs,
       at,
+      ...turnRow(undefined, at, at),
     ]);
     this.count(outcome);
   }

@@ -7,15 +7,16 @@
 import type { Database } from 'better-sqlite3';
 import { MAX_QUESTION_BYTES } from '../question.js';
 import { bulkInsert } from './bulk-insert.js';
+import { AMONG, prepareReads } from './reads.js';
 import type {
   Addressee,
   AnswerRow,
+  AttemptRow,
   AuditRow,
   DoneRow,
   Head,
   HeadsParams,
   Ignorable,
-  LaneCount,
   LaneRow,
   LeaseRow,
   Named,
@@ -43,10 +44,6 @@ const sizeOf = (table: string) =>
 /** A row too large to be read, with its metadata; its text stays where it is. */
 const oversized = (table: string) => `${sizeOf(table)} > ${MAX_QUESTION_BYTES}`;
 
-/** Only the conversations of a JSON list, or all of them. */
-const AMONG = (column: string) =>
-  `(:conversations IS NULL OR ${column} IN (SELECT value FROM json_each(:conversations)))`;
-
 export function prepareStatements(db: Database) {
   const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
   const hot = <P extends unknown[], R = never>(sql: string) =>
@@ -55,6 +52,8 @@ export function prepareStatements(db: Database) {
   const tuples = <P extends unknown[], R extends readonly unknown[]>(sql: string) =>
     db.prepare(sql).raw() as unknown as Positional<P, R>;
   return {
+    ...prepareReads(db),
+
     // Finding new rows: ids are given out under the write lock, so commit order is id order.
     storedCursor: one<{ session: string }, { last_id: number }>(
       `SELECT last_id FROM warmline_cursor WHERE session = :session`,
@@ -217,7 +216,15 @@ export function prepareStatements(db: Database) {
     insertDone: bulkInsert<DoneRow>(
       db,
       'INSERT INTO warmline_done VALUES',
-      '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    insertAttempt: bulkInsert<AttemptRow>(
+      db,
+      `INSERT INTO warmline_attempts
+         (question_id, attempt, session, conversation_id, outcome, error_code, error_message,
+          seen_at_us, claimed_at_us, finished_at_us, engine, started_at_us, first_byte_at_us,
+          input_tokens, output_tokens) VALUES`,
+      '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     ),
     /** Once for each transaction, over the ids of what it finished. */
     dropWork: hot<[ids: string]>(
@@ -244,8 +251,19 @@ export function prepareStatements(db: Database) {
     // Reaping.
     leases: one<{ session: string }, LeaseRow>(
       `SELECT lane_id AS lane, lease_token AS token, lease_owner AS owner,
-              lease_until_us AS untilUs
+              lease_until_us AS untilUs, head_id AS id, conversation_id AS conversation,
+              attempts AS attempt, claimed_at_us AS claimedAtUs,
+              (SELECT seen_at_us FROM warmline_work WHERE question_id = head_id) AS seenAtUs
        FROM warmline_lanes WHERE session = :session AND state = 'leased'`,
+    ),
+    /** Lanes that wait although nothing they wait for can still come. */
+    wakeable: one<{ session: string; limit: number }, { lane: number }>(
+      `SELECT l.lane_id AS lane FROM warmline_lanes l
+       WHERE l.session = :session AND l.state = 'waiting'
+         AND NOT EXISTS (SELECT 1 FROM warmline_depends d
+                         JOIN warmline_work w ON w.question_id = d.parent_id
+                         WHERE d.question_id = l.head_id)
+       LIMIT :limit`,
     ),
     revivable: one<{ session: string; now: string; limit: number }, { lane: number }>(
       `SELECT l.lane_id AS lane FROM warmline_lanes l
@@ -253,7 +271,8 @@ export function prepareStatements(db: Database) {
        WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED} LIMIT :limit`,
     ),
     revive: hot<[lane: number]>(
-      `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id = ? AND state = 'expired'`,
+      `UPDATE warmline_lanes SET state = 'ready'
+       WHERE lane_id = ? AND state IN ('expired', 'waiting')`,
     ),
     reviveSome: one<{ session: string; conversations: string | null; limit: number }, never>(
       `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id IN
@@ -262,39 +281,10 @@ export function prepareStatements(db: Database) {
           LIMIT :limit)`,
     ),
 
-    // Looking.
-    laneCounts: one<{ session: string; nowUs: number }, LaneCount>(
-      `SELECT state, sum(ready_at_us > :nowUs) AS delayed, count(*) AS lanes,
-              sum(unfinished) AS unfinished
-       FROM warmline_lanes WHERE session = :session GROUP BY state`,
-    ),
-    oldest: one<{ session: string }, { day: number | null }>(
-      `SELECT min(julianday(m.timestamp)) AS day
-       FROM warmline_lanes l
-       JOIN warmline_work w ON w.question_id = l.head_id
-       JOIN messages m ON m.id = CASE l.state WHEN 'leased' THEN w.next_id ELSE l.head_id END
-       WHERE l.session = :session AND l.state != 'expired'`,
-    ),
-    nextReady: one<{ session: string; nowUs: number }, { at: number | null }>(
-      `SELECT min(ready_at_us) AS at FROM warmline_lanes
-       WHERE session = :session AND state = 'ready' AND ready_at_us > :nowUs`,
-    ),
-    unfinishedIn: one<{ session: string; conversations: string | null }, unknown>(
-      `SELECT 1 FROM warmline_lanes
-       WHERE session = :session AND state != 'expired' AND ${AMONG('conversation_id')} LIMIT 1`,
-    ),
-    counters: one<{ session: string }, { name: string; value: number }>(
-      `SELECT name, value FROM warmline_counters WHERE session = :session`,
-    ),
     count: one<{ session: string; name: string; by: number }, never>(
       `INSERT INTO warmline_counters VALUES (:session, :name, :by)
        ON CONFLICT DO UPDATE SET value = value + excluded.value`,
     ),
-    answerTo: one<{ id: number }, { id: number; message: string }>(
-      `SELECT m.id, m.message FROM warmline_done d JOIN messages m ON m.id = d.answer_id
-       WHERE d.question_id = :id`,
-    ),
-
     // What partners read, and what our own command line writes.
     heartbeats: one<
       {

@@ -21,6 +21,7 @@ export function readStats(
     pending: unfinished - leased + fresh.rows,
     leased,
     delayed: inState('ready')?.delayed ?? 0,
+    waiting: inState('waiting')?.unfinished ?? 0,
     expired: inState('expired')?.unfinished ?? 0,
     complete: counters.get('complete') ?? 0,
     failed: counters.get('failed') ?? 0,

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
 import type {
   Answer,
+  Attempt,
   Bus,
   BusObserver,
   BusStats,
@@ -19,13 +20,15 @@ import type {
 } from '../bus.js';
 import { BusError, DEFAULT_LIFETIME_MS } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
-import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
+import { formatOwner, type Owner, thisProcess } from '../owner.js';
 import { monotoneStamps, naiveUtc } from '../stamp.js';
 import { Answers } from './answers.js';
+import { attemptsOf } from './attempts.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
 import { Ingest } from './ingest.js';
+import { Reaper } from './reaping.js';
 import { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
 import { readStats } from './stats.js';
@@ -34,8 +37,6 @@ import { Writer } from './writer.js';
 
 /** Conversations whose heartbeat is written in one transaction. */
 const HEARTBEAT_PAGE = 500;
-/** Conversations taken up again by one pass of the reaper. */
-const REVIVE_PAGE = 1000;
 
 export interface SqliteBusOptions extends OpenBusOptions {
   readonly file: string;
@@ -55,7 +56,6 @@ export function openSqliteBus(options: SqliteBusOptions): SqliteBus {
 export class SqliteBus implements Bus {
   readonly file: string;
   readonly session: Side;
-  readonly #owner: Owner;
   readonly #observer: BusObserver;
   readonly #clock: Clock;
   readonly #stamp: () => number;
@@ -66,6 +66,7 @@ export class SqliteBus implements Bus {
   readonly #answers: Answers;
   readonly #bus: BusFile;
   readonly #mine: OwnLeases;
+  readonly #reaper: Reaper;
   #wake: Wake | undefined;
   #closed = false;
   readonly #listeners = new Set<() => void>();
@@ -73,7 +74,7 @@ export class SqliteBus implements Bus {
   constructor(options: SqliteBusOptions) {
     this.file = options.file;
     this.session = options.session ?? 'b';
-    this.#owner = options.owner ?? thisProcess();
+    const owner = options.owner ?? thisProcess();
     this.#observer = options.observer ?? {};
     this.#clock = options.clock ?? systemClock;
     this.#stamp = monotoneStamps(this.#clock);
@@ -84,12 +85,18 @@ export class SqliteBus implements Bus {
     this.#answers = new Answers(this.session, this.#settlements);
     this.#claims = new Claims({
       session: this.session,
-      owner: formatOwner(this.#owner),
+      owner: formatOwner(owner),
       clock: this.#clock,
       ingest: this.#ingest,
       settlements: this.#settlements,
       answers: this.#answers,
       observer: this.#observer,
+    });
+    this.#reaper = new Reaper({
+      session: this.session,
+      owner,
+      clock: this.#clock,
+      mine: this.#mine,
     });
     this.#writer = this.#createWriter();
   }
@@ -128,11 +135,8 @@ export class SqliteBus implements Bus {
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {
-    const readyAtUs = this.#clock.wallUs() + request.delayMs * 1000;
-    const error = `${request.code}: ${request.message}`;
-    return this.#letGo(lease, (sql) =>
-      this.#settlements.giveBack(sql, lease, { readyAtUs, giveBack: 0, error }),
-    );
+    const nowUs = this.#clock.wallUs();
+    return this.#letGo(lease, (sql) => this.#settlements.retry(sql, lease, request, nowUs));
   }
 
   release(lease: Lease, delayMs = 0): Promise<Kept> {
@@ -143,19 +147,8 @@ export class SqliteBus implements Bus {
   }
 
   async reap(): Promise<Reaped> {
-    const plan = this.#read((sql) => this.#reapPlan(sql));
-    if (plan.overdue.length === 0 && plan.revivable.length === 0) return { expired: 0, gone: 0 };
-    return this.#settle((sql) => {
-      for (const { lane } of plan.revivable) sql.revive.run(lane);
-      const reaped = { expired: 0, gone: 0 };
-      for (const { lane, token, untilUs, gone } of plan.overdue) {
-        // Fenced like any other write: a lease settled or renewed meanwhile is left alone.
-        const { changes } = sql.reap.run(lane, token, untilUs);
-        reaped[gone ? 'gone' : 'expired'] += changes;
-        if (changes === 1) this.#mine.forget(token);
-      }
-      return reaped;
-    });
+    const plan = this.#read((sql) => this.#reaper.plan(sql));
+    return this.#reaper.run(plan, (run) => this.#settle(run));
   }
 
   stats(): BusStats {
@@ -243,6 +236,10 @@ export class SqliteBus implements Bus {
       throw new BusError('bus_missing', `there is no conversation ${conversation} on this bus`);
     }
     return Number(inserted.lastInsertRowid);
+  }
+
+  attemptsOf(questionId: number): Attempt[] {
+    return this.#read((sql) => attemptsOf(sql, questionId));
   }
 
   answerTo(questionId: number): StoredAnswer | undefined {
@@ -336,27 +333,6 @@ export class SqliteBus implements Bus {
       (request.includeExpired === true &&
         sql.anyExpired.get({ session, conversations }) !== undefined)
     );
-  }
-
-  #reapPlan(sql: Statements) {
-    const { session } = this;
-    const nowUs = this.#clock.wallUs();
-    const here = this.#owner;
-    const gone = new Map<string, boolean>();
-    const isOwnerGone = (owner: string) => {
-      const known = gone.get(owner) ?? isGone(owner, here);
-      gone.set(owner, known);
-      return known;
-    };
-    return {
-      overdue: sql.leases
-        .all({ session })
-        .map((lease) => ({ ...lease, gone: isOwnerGone(lease.owner) }))
-        .filter(
-          (lease) => lease.gone || (this.#mine.isOver(lease.token) ?? lease.untilUs <= nowUs),
-        ),
-      revivable: sql.revivable.all({ session, now: naiveUtc(nowUs), limit: REVIVE_PAGE }),
-    };
   }
 
   #dataVersion(): number {
