@@ -1,32 +1,16 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   type AnthropicOptions,
   createAnthropicEngine,
 } from '../../../src/engines/anthropic/index.js';
-import { type FakeModel, startFakeModel } from '../../../src/fake-model/index.js';
-import { ask, contextOf, KEY, MODEL, NOTES, testLog } from '../api/model-api.suite.js';
-import { startServer, streamEvents } from '../api/support.js';
-
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
-async function fakeModel(): Promise<FakeModel> {
-  const fake = await startFakeModel();
-  cleanups.push(() => fake.close());
-  return fake;
-}
+import type { ApiEngineOptions } from '../../../src/engines/api/index.js';
+import type { FakeModel } from '../../../src/fake-model/index.js';
+import { atEnd, startServer, streamEvents } from '../api/support.js';
+import { ask, contextOf, engineAt, fakeModel, NOTES } from '../api/world.js';
 
 async function open(url: string, options: Partial<AnthropicOptions> = {}) {
-  const { log } = testLog();
-  const settings = { name: 'remote', model: MODEL, baseUrl: url, key: KEY, log };
-  const engine = await createAnthropicEngine({ ...settings, ...options });
-  const signal = new AbortController().signal;
-  const session = await engine.open({ context: undefined, sticky: undefined, signal });
-  cleanups.push(() => session.close());
-  return session;
+  const create = (usual: ApiEngineOptions) => createAnthropicEngine({ ...usual, ...options });
+  return (await engineAt(url, create)).open();
 }
 
 interface Body {
@@ -127,14 +111,8 @@ test('keys, addresses and logins of the environment are not used', async () => {
     ANTHROPIC_AUTH_TOKEN: 'token-of-the-environment',
     ANTHROPIC_BASE_URL: other.url,
   };
-  const before = Object.keys(set).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, set);
-  cleanups.push(() => {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  });
+  for (const [name, value] of Object.entries(set)) vi.stubEnv(name, value);
+  atEnd(() => vi.unstubAllEnvs());
   const server = await startServer((_, response) => response.writeHead(400).end('{}'));
   const session = await open(server.url, { key: undefined });
   await expect(ask(session, 'Hello?')).rejects.toMatchObject({ code: 'bad_request' });

@@ -1,25 +1,12 @@
 /** What every engine for a model API keeps, against the fake model; run once over each of them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, expect, test } from 'vitest';
-import { type ContextFile, createContextRoots } from '../../../src/context/index.js';
+import { expect, test } from 'vitest';
 import type { ApiEngineOptions } from '../../../src/engines/api/index.js';
-import type { Engine, EngineSession, TurnEvent } from '../../../src/engines/index.js';
+import type { Engine } from '../../../src/engines/index.js';
 import { ConfigError, WarmlineError } from '../../../src/errors.js';
-import {
-  type FakeModel,
-  type FakeModelOptions,
-  startFakeModel,
-} from '../../../src/fake-model/index.js';
-import { createLogger } from '../../../src/log.js';
 import { engineContract } from '../../contract/engine.suite.js';
 import { startServer, streamEvents } from './support.js';
-
-export const MODEL = 'fake-model';
-export const KEY = 'k3y-0f-the-tests';
-const never = new AbortController().signal;
+import { ask, contextOf, engineAt, fakeModel, KEY, MODEL, NOTES, testLog } from './world.js';
 
 export interface ApiSubject {
   create(options: ApiEngineOptions): Promise<Engine>;
@@ -35,76 +22,14 @@ export interface ApiSubject {
   readonly hostile: fc.Arbitrary<string>;
 }
 
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
-/** The lines of the log, as text; `onLine` is told of each. */
-export function testLog(onLine: (line: string) => void = () => {}) {
-  const lines: string[] = [];
-  const write = (line: string) => {
-    lines.push(line);
-    onLine(line);
-  };
-  return { log: createLogger({ level: 'trace', destination: { write } }), lines };
+async function worldOf(subject: ApiSubject, options: Partial<ApiEngineOptions> = {}) {
+  const fake = await fakeModel();
+  return { fake, ...(await remoteOf(subject, fake.url, options)) };
 }
 
-export async function contextOf(text: string): Promise<ContextFile> {
-  const directory = mkdtempSync(join(tmpdir(), 'warmline-api-'));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
-  writeFileSync(join(directory, 'NOTES.md'), text);
-  const roots = await createContextRoots({ roots: [directory], maxBytes: 1_000_000 });
-  return (await roots.resolve('NOTES.md')) as ContextFile;
-}
-
-export const NOTES = '# Ports\n\nThe bridge listens on port 9999.\n\n# Owner\n\nAda owns it.\n';
-
-export interface World {
-  readonly fake: FakeModel;
-  readonly engine: Engine;
-  readonly logged: readonly string[];
-  open(context?: ContextFile): Promise<EngineSession>;
-}
-
-export async function worldOf(
-  subject: ApiSubject,
-  options: Partial<ApiEngineOptions> = {},
-  fakeOptions: FakeModelOptions = {},
-): Promise<World> {
-  const fake = await startFakeModel(fakeOptions);
-  cleanups.push(() => fake.close());
-  const { log, lines } = testLog();
-  const baseUrl = subject.baseUrl(fake.url);
-  const engine = await subject.create({
-    name: 'remote',
-    model: MODEL,
-    baseUrl,
-    key: KEY,
-    log,
-    ...options,
-  });
-  cleanups.push(() => engine.close());
-  return {
-    fake,
-    engine,
-    logged: lines,
-    open: async (context) => {
-      const session = await engine.open({ context, sticky: undefined, signal: never });
-      cleanups.push(() => session.close());
-      return session;
-    },
-  };
-}
-
-export function ask(
-  session: EngineSession,
-  question: string,
-  context?: ContextFile,
-  emit: (event: TurnEvent) => void = () => {},
-) {
-  return session.turn({ question, context }, emit);
+/** @param url of a server of the test's own */
+function remoteOf(subject: ApiSubject, url: string, options: Partial<ApiEngineOptions> = {}) {
+  return engineAt(subject.baseUrl(url), (usual) => subject.create({ ...usual, ...options }));
 }
 
 export function apiSuite(name: string, subject: ApiSubject): void {
@@ -116,8 +41,8 @@ export function apiSuite(name: string, subject: ApiSubject): void {
     streamed: '[[fake: deltas=5]] Say something of some length about the port.',
   });
 
-  const world = (options?: Partial<ApiEngineOptions>, fake?: FakeModelOptions) =>
-    worldOf(subject, options, fake);
+  const world = (options?: Partial<ApiEngineOptions>) => worldOf(subject, options);
+  const remote = (url: string) => remoteOf(subject, url);
 
   test(`${name}: an answer comes with its citation, its cost and why it ended`, async () => {
     const { open } = await world();
@@ -215,11 +140,7 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       streamEvents(response, subject.unfinished);
       response.end();
     });
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const session = await (await remote(server.url)).open();
     let heard = '';
     const turn = ask(session, 'Hello?', undefined, (event) => {
       if (event.type === 'delta') heard += event.text;
@@ -317,11 +238,7 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       streamEvents(response, events);
       response.end();
     });
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const session = await (await remote(server.url)).open();
     const event = fc.oneof(fc.constantFrom(...subject.whole), fc.string(), subject.hostile);
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 8 }), async (stream) => {
@@ -375,16 +292,13 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       response.writeHead(method === 'GET' ? 404 : 400, { 'content-type': 'application/json' });
       response.end(said);
     });
-    const { log, lines } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const { open, log, logged } = await remote(server.url);
+    const session = await open();
     const error = await ask(session, 'Hello?').catch((thrown: unknown) => thrown);
     expect(server.received.at(-1)?.headers.authorization).toBe(`Bearer ${KEY}`);
     log.info({ err: error }, 'as a log shows it');
-    expect(lines.at(-1)).toContain('I heard Bearer [key]');
-    expect(lines.join('')).not.toContain(KEY);
+    expect(logged.at(-1)).toContain('I heard Bearer [key]');
+    expect(logged.join('')).not.toContain(KEY);
   });
 
   test(`${name}: the key is in no answer, even when the server repeats it`, async () => {
@@ -394,11 +308,7 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       streamEvents(response, subject.whole.map(halves));
       response.end();
     });
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const session = await (await remote(server.url)).open();
     let heard = '';
     const { answer } = await ask(session, 'Hello?', undefined, (event) => {
       if (event.type === 'delta') heard += event.text;
@@ -412,11 +322,7 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       if (method === 'GET') response.end('{}');
       else response.writeHead(200, { 'content-type': 'text/plain' }).write('x'.repeat(100_000));
     });
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const session = await (await remote(server.url)).open();
     await expect(ask(session, 'Hello?')).rejects.toMatchObject({
       code: 'engine_error',
       message: expect.stringContaining('no stream of events but text/plain'),
@@ -431,10 +337,9 @@ export function apiSuite(name: string, subject: ApiSubject): void {
   });
 
   test(`${name}: where nothing listens no session opens, and the error says what to do`, async () => {
-    const { fake, engine } = await world();
+    const { fake, open } = await world();
     await fake.close();
-    cleanups.shift();
-    const opened = engine.open({ context: undefined, sticky: undefined, signal: never });
+    const opened = open();
     await expect(opened).rejects.toMatchObject({
       code: 'engine_unavailable',
       message: expect.stringContaining(`${fake.url}`),
@@ -444,10 +349,8 @@ export function apiSuite(name: string, subject: ApiSubject): void {
 
   test(`${name}: a key that is refused opens no session`, async () => {
     const server = await startServer((_, response) => response.writeHead(401).end('{}'));
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const opened = engine.open({ context: undefined, sticky: undefined, signal: never });
+    const { engine, open } = await remote(server.url);
+    const opened = open();
     await expect(opened).rejects.toMatchObject({ code: 'engine_auth' });
     expect(engine.status().auth).toBe('failed');
     await server.until(() => server.sockets.size === 0);
@@ -459,11 +362,7 @@ export function apiSuite(name: string, subject: ApiSubject): void {
       response.writeHead(isList ? 200 : 404, { 'content-type': 'application/json' });
       response.end(JSON.stringify(isList ? { data: [{ id: 'small' }, { id: 'large' }] } : {}));
     });
-    const { log } = testLog();
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ name: 'remote', model: MODEL, baseUrl, key: KEY, log });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const session = await (await remote(server.url)).open();
     await expect(ask(session, 'Hello?')).rejects.toMatchObject({
       code: 'engine_unavailable',
       message: expect.stringContaining('it has small, large'),
@@ -499,11 +398,8 @@ function secureTests(name: string, subject: ApiSubject): void {
     const { log } = testLog((line) => {
       if (line.includes('opened again')) tellReopened();
     });
-    const options = { name: 'remote', model: MODEL, key: KEY, log, clock };
-    const baseUrl = subject.baseUrl(server.url);
-    const engine = await subject.create({ ...options, baseUrl, ca: server.ca });
-    const session = await engine.open({ context: undefined, sticky: undefined, signal: never });
-    cleanups.push(() => session.close());
+    const { open } = await remoteOf(subject, server.url, { log, clock, ca: server.ca });
+    const session = await open();
     return { server, session, time, reopened };
   }
 

@@ -37,11 +37,16 @@ export interface TestServer {
 
 export type Handler = (received: Received, response: ServerResponse) => void;
 
-const running: TestServer[] = [];
+const cleanups: (() => unknown)[] = [];
 
 afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
+  for (const clean of cleanups.splice(0).reverse()) await clean();
 });
+
+/** Does this when the test is over, the latest first. */
+export function atEnd(clean: () => unknown): void {
+  cleanups.push(clean);
+}
 
 export async function startServer(
   handler: Handler,
@@ -109,7 +114,7 @@ export async function startServer(
       await closed;
     },
   };
-  running.push(started);
+  atEnd(() => started.close());
   return started;
 }
 

@@ -1,29 +1,13 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import type { ApiEngineOptions } from '../../../src/engines/api/index.js';
 import { createOpenAiEngine, type OpenAiOptions } from '../../../src/engines/openai/index.js';
-import { type FakeModel, startFakeModel } from '../../../src/fake-model/index.js';
-import { ask, KEY, MODEL, testLog } from '../api/model-api.suite.js';
-import { startServer, streamEvents } from '../api/support.js';
-
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean();
-});
-
-async function fakeModel(): Promise<FakeModel> {
-  const fake = await startFakeModel();
-  cleanups.push(() => fake.close());
-  return fake;
-}
+import { atEnd, startServer, streamEvents } from '../api/support.js';
+import { ask, engineAt, fakeModel, MODEL, testLog } from '../api/world.js';
 
 async function open(url: string, options: Partial<OpenAiOptions> = {}) {
-  const { log, lines } = testLog();
-  const settings = { name: 'local', model: MODEL, baseUrl: `${url}/v1`, key: KEY, log };
-  const engine = await createOpenAiEngine({ ...settings, ...options });
-  const signal = new AbortController().signal;
-  const session = await engine.open({ context: undefined, sticky: undefined, signal });
-  cleanups.push(() => session.close());
-  return { engine, session, lines };
+  const create = (usual: ApiEngineOptions) => createOpenAiEngine({ ...usual, ...options });
+  const { open } = await engineAt(`${url}/v1`, create);
+  return { open, session: await open() };
 }
 
 const chunk = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
@@ -67,10 +51,8 @@ test('a model that Ollama cannot load is logged, and no session waits for it', a
 
 test('a server that is not Ollama is asked once for all sessions, and never to load a model', async () => {
   const server = await startServer((_, response) => response.writeHead(404).end('{}'));
-  const { engine } = await open(server.url);
-  const signal = new AbortController().signal;
-  const session = await engine.open({ context: undefined, sticky: undefined, signal });
-  cleanups.push(() => session.close());
+  const { open: another } = await open(server.url);
+  await another();
   expect(server.received.map(({ url }) => url)).toEqual([
     '/api/version',
     `/v1/models/${MODEL}`,
@@ -149,14 +131,8 @@ test('keys, addresses and organisations of the environment are not used', async 
     OPENAI_ORG_ID: 'org-of-the-environment',
     OPENAI_PROJECT_ID: 'project-of-the-environment',
   };
-  const before = Object.keys(set).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, set);
-  cleanups.push(() => {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  });
+  for (const [name, value] of Object.entries(set)) vi.stubEnv(name, value);
+  atEnd(() => vi.unstubAllEnvs());
   const server = await startServer((_, response) => response.writeHead(400).end('{}'));
   const { session } = await open(server.url, { key: undefined });
   await expect(ask(session, 'Hello?')).rejects.toMatchObject({ code: 'bad_request' });
