@@ -21,7 +21,9 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   }
 }
 
-type Action = (words: Words, argument: string) => Promise<number>;
+/** Variadic arguments come as one list. */
+type Argument = string & readonly string[];
+type Action = (words: Words, ...given: Argument[]) => Promise<number>;
 
 function describe(exitWith: (code: number) => void): Command {
   const program = new Command('warmline')
@@ -32,12 +34,13 @@ function describe(exitWith: (code: number) => void): Command {
     .configureOutput({ outputError: (text) => complain(withoutValue(text)) });
 
   const command = (name: string, summary: string) => program.command(name).description(summary);
-  /** Commands take an argument or none; their options come after it either way. */
-  const run = (load: () => Promise<Action>) => async (first: unknown, second: unknown) => {
-    const takesArgument = typeof first === 'string';
-    const words = (takesArgument ? second : first) as Words;
-    exitWith(await (await load())(words, takesArgument ? first : ''));
-  };
+  /** Commander hands over the arguments, then the options, then the command itself. */
+  const run =
+    (load: () => Promise<Action>) =>
+    async (...given: unknown[]) => {
+      const [words] = given.splice(-2) as [Words, Command];
+      exitWith(await (await load())(words, ...(given as Argument[])));
+    };
 
   withSettings(
     command('up', 'run the bridge and autopoll together, on one machine').option(

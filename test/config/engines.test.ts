@@ -13,24 +13,12 @@ import {
   stateHome,
 } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
+import { type Given, load as loadAll, tempDir } from './support.js';
 
 const SECRET = 'sk-ant-not-to-be-seen';
 
-function tempDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'warmline-engines-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-interface Given {
-  readonly flags?: Record<string, unknown>;
-  readonly env?: Record<string, string>;
-  readonly file?: string;
-}
-
-async function load({ flags = {}, env = {}, file }: Given, cwd = tempDir()) {
-  if (file !== undefined) writeFileSync(join(cwd, 'warmline.toml'), file);
-  const settings = await loadSettings({ flags, env, cwd });
+async function load(given: Given, cwd?: string) {
+  const settings = await loadAll(given, cwd);
   const byName = Object.fromEntries(settings.engines.map((engine) => [engine.name, engine]));
   return { usual: settings.engine.engine, names: Object.keys(byName), byName, settings };
 }

@@ -5,24 +5,7 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { describedSettings, loadSettings } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
-
-function tempDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'warmline-config-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-interface Given {
-  readonly flags?: Record<string, unknown>;
-  readonly env?: Record<string, string>;
-  /** Text of `warmline.toml` in the working directory. */
-  readonly file?: string;
-}
-
-function load({ flags = {}, env = {}, file }: Given, cwd = tempDir()) {
-  if (file !== undefined) writeFileSync(join(cwd, 'warmline.toml'), file);
-  return loadSettings({ flags, env, cwd });
-}
+import { load, tempDir } from './support.js';
 
 test('without anything given, the defaults hold and the working directory is the context root', async () => {
   const cwd = tempDir();

@@ -1,5 +1,6 @@
 /** The bus on SQLite: one connection, one writer, our tables beside the foreign ones. */
 import { randomBytes } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
 import type {
@@ -244,6 +245,19 @@ export class SqliteBus implements Bus {
 
   answerTo(questionId: number): StoredAnswer | undefined {
     return this.#read((sql) => sql.answerTo.get({ id: questionId }));
+  }
+
+  /** A short look at the file by a statement of the caller's own, without a lock. */
+  read<T>(look: (db: Database) => T): T {
+    return this.#read(() => look(this.#bus.db));
+  }
+
+  /**
+   * Runs in a transaction of the one writer, which it may share with others; what it throws undoes
+   * it alone. Not for anything that takes long: others wait for the lock.
+   */
+  write<T>(run: (db: Database, nowUs: number) => T): Promise<T> {
+    return this.#settle(() => run(this.#bus.db, this.#stamp()));
   }
 
   async close(): Promise<void> {

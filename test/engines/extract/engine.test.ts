@@ -6,7 +6,7 @@ import type { ContextFile } from '../../../src/context/index.js';
 import { createExtractEngine } from '../../../src/engines/extract/index.js';
 import { Slices } from '../../../src/engines/extract/slices.js';
 import type { Engine, EngineSession, TurnEvent } from '../../../src/engines/index.js';
-import { contextFile, parseSource } from './support.js';
+import { contextFile, counted, parseSource } from './support.js';
 
 const BIG = Array.from({ length: 40_000 }, (_, n) => `- Item ${n} has the code x${n * 7}.`).join(
   '\n',
@@ -15,19 +15,6 @@ const BIG = Array.from({ length: 40_000 }, (_, n) => `- Item ${n} has the code x
 function open(engine: Engine): Promise<EngineSession> {
   const { signal } = new AbortController();
   return engine.open({ context: undefined, sticky: undefined, signal });
-}
-
-/** The same file, counting how often it is read. */
-function counted(file: ContextFile): ContextFile & { reads: number } {
-  const counting = {
-    ...file,
-    reads: 0,
-    read: () => {
-      counting.reads++;
-      return file.read();
-    },
-  };
-  return counting;
 }
 
 const quiet = () => {};

@@ -57,6 +57,19 @@ export async function contextFile(text: string | Buffer, name = 'doc.md'): Promi
   return file;
 }
 
+/** The same file, counting how often it is read. */
+export function counted(file: ContextFile): ContextFile & { reads: number } {
+  const counting = {
+    ...file,
+    reads: 0,
+    read: () => {
+      counting.reads++;
+      return file.read();
+    },
+  };
+  return counting;
+}
+
 /** Pieces of Markdown that meet in odd orders. */
 export const markdown = fc
   .array(

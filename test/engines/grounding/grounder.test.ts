@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ContextFile } from '../../../src/context/index.js';
 import { createGrounder, type Grounding } from '../../../src/engines/grounding/index.js';
-import { contextFile, markdown } from '../extract/support.js';
+import { contextFile, counted, markdown } from '../extract/support.js';
 
 const SMALL = '# Pier\n\nThe pier opens at 6.\nIt closes at 22.\n';
 const ROOMY = 1_000_000;
@@ -15,19 +15,6 @@ async function ground(
   name?: string,
 ): Promise<Grounding> {
   return createGrounder({ maxContextBytes }).ground(await contextFile(text, name));
-}
-
-/** The same file, counting how often it is read. */
-function counted(file: ContextFile): ContextFile & { reads: number } {
-  const counting = {
-    ...file,
-    reads: 0,
-    read: () => {
-      counting.reads++;
-      return file.read();
-    },
-  };
-  return counting;
 }
 
 /** The lines between the marks of a prompt. */
