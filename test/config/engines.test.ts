@@ -1,14 +1,12 @@
 /** Which engines run, and with what: tables of the config file, flags and variables. */
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   describedTable,
   ENGINE_KINDS,
   type EngineSettings,
-  loadSettings,
   readKey,
   stateHome,
 } from '../../src/config/index.js';

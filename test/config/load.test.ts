@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, onTestFinished, test } from 'vitest';
-import { describedSettings, loadSettings } from '../../src/config/index.js';
+import { expect, test } from 'vitest';
+import { describedSettings } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
-import { load, tempDir } from './support.js';
+import { type Given, load, tempDir } from './support.js';
 
 test('without anything given, the defaults hold and the working directory is the context root', async () => {
   const cwd = tempDir();

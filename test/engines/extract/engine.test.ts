@@ -2,7 +2,6 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../../src/clock.js';
-import type { ContextFile } from '../../../src/context/index.js';
 import { createExtractEngine } from '../../../src/engines/extract/index.js';
 import { Slices } from '../../../src/engines/extract/slices.js';
 import type { Engine, EngineSession, TurnEvent } from '../../../src/engines/index.js';
