@@ -6,6 +6,7 @@ import type {
   RawMessageStreamEvent,
 } from '@anthropic-ai/sdk/resources/messages';
 import {
+  clientSettings,
   type Fetch,
   type Fetches,
   type ModelApi,
@@ -16,9 +17,6 @@ import {
   tokens,
 } from '../api/index.js';
 import type { Usage } from '../engine.js';
-
-/** The longest a timer can run: the clocks of the session's owner run out long before. */
-const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface AnthropicParts {
   readonly fetches: Fetches;
@@ -49,18 +47,11 @@ export function connectAnthropic(parts: AnthropicParts): ModelApi {
 
 function clientOf(fetch: Fetch, service: Service): Anthropic {
   return new Anthropic({
-    fetch,
-    baseURL: service.url,
+    ...clientSettings(fetch, service),
     // Each is said, so that the client takes none from the environment or a login of its own.
-    apiKey: service.key ?? 'none',
     authToken: null,
     webhookKey: null,
-    ...(service.key === undefined ? { defaultHeaders: { Authorization: null } } : {}),
-    // Whether and when to ask again is decided by those who know the question.
-    maxRetries: 0,
-    timeout: NO_TIMEOUT_MS,
-    // Its logs and traces would hold what is asked and answered.
-    logLevel: 'off',
+    // Its traces would hold what is asked and answered.
     openTelemetry: false,
   });
 }

@@ -1,5 +1,5 @@
 /** Anthropic's Messages API, with the context in the prompt cache. Loaded only when configured. */
-import { type ApiEngineOptions, createApiEngine, exposesKey, serviceOf } from '../api/index.js';
+import { type ApiEngineOptions, createApiEngine, serviceOf } from '../api/index.js';
 import type { Engine } from '../engine.js';
 import { DEFAULT_PROMPT_BYTES } from '../grounding/index.js';
 import { connectAnthropic } from './client.js';
@@ -23,9 +23,6 @@ const TTL_MS = { '5m': 5 * 60_000, '1h': 60 * 60_000 };
 /** @throws ConfigError without a model, or without a key where one is needed */
 export async function createAnthropicEngine(options: AnthropicOptions): Promise<Engine> {
   const service = serviceOf(withoutVersion(options), ANTHROPIC_URL);
-  if (exposesKey(service)) {
-    options.log.warn({ engine: service.engine, url: service.url }, 'the key is sent unencrypted');
-  }
   const { cacheTtl = '5m', maxOutputTokens = MAX_OUTPUT_TOKENS } = options;
   return createApiEngine({
     options,

@@ -38,7 +38,7 @@ export interface ApiEngineOptions {
   readonly log: Log;
 }
 
-export interface ApiEngineParts {
+interface ApiEngineParts {
   readonly options: ApiEngineOptions;
   readonly service: Service;
   readonly maxContextBytes: number;
@@ -52,6 +52,9 @@ const MAX_PREFETCHED = 256;
 
 export function createApiEngine(parts: ApiEngineParts): Engine {
   const { options, service, connectApi, prefixLivesMs } = parts;
+  if (exposesKey(service)) {
+    options.log.warn({ engine: service.engine, url: service.url }, 'the key is sent unencrypted');
+  }
   const clock = options.clock ?? systemClock;
   const standing = new Standing(clock);
   const grounder = createGrounder({ maxContextBytes: parts.maxContextBytes });
@@ -134,7 +137,7 @@ export function serviceOf(options: ApiEngineOptions, officialUrl: string): Servi
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 /** A key that would cross a network where anyone on the way can read it. */
-export function exposesKey({ url, key }: Service): boolean {
+function exposesKey({ url, key }: Service): boolean {
   const { protocol, hostname } = new URL(url);
   return key !== undefined && protocol === 'http:' && !LOOPBACK.test(hostname);
 }

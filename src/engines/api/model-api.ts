@@ -1,7 +1,8 @@
 /** One model API over one connection: what the session of an engine needs of an official client. */
 import type { Usage } from '../engine.js';
-import type { Fetches } from './connection.js';
+import type { Fetch, Fetches } from './connection.js';
 import type { Message } from './conversation.js';
+import type { Service } from './failure.js';
 
 export interface Prompt {
   /** The same bytes for every question about the same file: a provider can keep it cached. */
@@ -28,6 +29,25 @@ export interface ModelApi {
 }
 
 export type ConnectApi = (fetches: Fetches) => ModelApi;
+
+/** The longest a timer can run: the clocks of the session's owner run out long before. */
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** What every official client is told; each has settings of its own beside these. */
+export function clientSettings(fetch: Fetch, { url, key }: Service) {
+  return {
+    fetch,
+    baseURL: url,
+    // Said also without a key, so that the client takes none from the environment.
+    apiKey: key ?? 'none',
+    ...(key === undefined ? { defaultHeaders: { Authorization: null } } : {}),
+    // Whether and when to ask again is decided by those who know the question.
+    maxRetries: 0,
+    timeout: NO_TIMEOUT_MS,
+    // Its logs would hold what is asked and answered.
+    logLevel: 'off' as const,
+  };
+}
 
 /** A count of tokens as a server tells it; what is none counts as 0. */
 export function tokens(count: unknown): number {

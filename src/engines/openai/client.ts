@@ -5,6 +5,7 @@ import type {
   ChatCompletionCreateParamsStreaming,
 } from 'openai/resources/chat/completions';
 import {
+  clientSettings,
   type Fetch,
   type Fetches,
   type ModelApi,
@@ -15,9 +16,6 @@ import {
   tokens,
 } from '../api/index.js';
 import type { Ollama } from './ollama.js';
-
-/** The longest a timer can run: the clocks of the session's owner run out long before. */
-const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface OpenAiParts {
   readonly fetches: Fetches;
@@ -50,20 +48,12 @@ export function connectOpenAi(parts: OpenAiParts): ModelApi {
 
 function clientOf(fetch: Fetch, service: Service): OpenAI {
   return new OpenAI({
-    fetch,
-    baseURL: service.url,
+    ...clientSettings(fetch, service),
     // Each is said, so that the client takes none from the environment.
-    apiKey: service.key ?? 'none',
     adminAPIKey: null,
     organization: null,
     project: null,
     webhookSecret: null,
-    ...(service.key === undefined ? { defaultHeaders: { Authorization: null } } : {}),
-    // Whether and when to ask again is decided by those who know the question.
-    maxRetries: 0,
-    timeout: NO_TIMEOUT_MS,
-    // Its logs would hold what is asked and answered.
-    logLevel: 'off',
   });
 }
 

@@ -2,7 +2,7 @@
  * Any server that speaks OpenAI's chat completions: OpenAI itself, Ollama, vLLM, llama.cpp, LM
  * Studio and many more. Loaded only when it is configured.
  */
-import { type ApiEngineOptions, createApiEngine, exposesKey, serviceOf } from '../api/index.js';
+import { type ApiEngineOptions, createApiEngine, serviceOf } from '../api/index.js';
 import type { Engine } from '../engine.js';
 import { DEFAULT_PROMPT_BYTES } from '../grounding/index.js';
 import { connectOpenAi } from './client.js';
@@ -32,9 +32,6 @@ const KEEP_ALIVE = '24h';
 /** @throws ConfigError without a model, or without a key where one is needed */
 export async function createOpenAiEngine(options: OpenAiOptions): Promise<Engine> {
   const service = serviceOf(options, OPENAI_URL);
-  if (exposesKey(service)) {
-    options.log.warn({ engine: service.engine, url: service.url }, 'the key is sent unencrypted');
-  }
   const isOfficial = service.url === OPENAI_URL;
   const ollama = createOllama({
     url: service.url,
