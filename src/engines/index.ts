@@ -4,10 +4,8 @@ export type {
   EngineSession,
   EngineStatus,
   OpenOptions,
-  SessionEnd,
   Turn,
   TurnEvent,
   TurnResult,
   TurnStage,
-  Usage,
 } from './engine.js';

@@ -3,7 +3,7 @@
  * user message, `[[fake: status=429 reset=60]]`, in a script file and in `POST /__fake/script`.
  */
 
-export type Answer =
+type Answer =
   | { readonly text: string }
   /** The body of the request, as it was received. */
   | 'echo'
@@ -12,7 +12,7 @@ export type Answer =
   | { readonly tool: string; readonly input: unknown };
 
 /** How the response goes wrong; without one it is whole. */
-export type Ending =
+type Ending =
   | 'silence'
   | 'stall'
   | 'hang-up'

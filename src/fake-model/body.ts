@@ -1,7 +1,7 @@
 /** Reading request bodies within a bound for each and one for all that are read at a time. */
 import type { IncomingMessage } from 'node:http';
 
-export const MAX_BODY_BYTES = 32 * 1024 * 1024;
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
 const MAX_ALL_BYTES = 128 * 1024 * 1024;
 
 /** The body, or those of all requests together, are larger than what is read. */

@@ -1,5 +1,4 @@
 /** A model API without a model, on this machine: see docs/fake-model.md. */
-export { type Answer, type Behaviour, type Ending, parseWords, WordError } from './behaviour.js';
-export type { Api, Turn } from './dialect.js';
+export { parseWords, WordError } from './behaviour.js';
 export type { ReceivedRequest } from './received.js';
-export { type FakeModel, type FakeModelOptions, type Script, startFakeModel } from './server.js';
+export { type FakeModel, type FakeModelOptions, startFakeModel } from './server.js';

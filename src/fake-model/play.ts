@@ -7,7 +7,7 @@ import type { Dialect, EventStream, Reply } from './dialect.js';
 import type { JsonObject } from './json.js';
 import { brokenEncoding, brokenJson, countOfPieces, pieces } from './pieces.js';
 
-export interface Play {
+interface Play {
   readonly response: ServerResponse;
   readonly dialect: Dialect;
   readonly reply: Reply;

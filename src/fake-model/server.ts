@@ -12,7 +12,7 @@ import { sendJson } from './play.js';
 import type { ReceivedRequest } from './received.js';
 
 /** A behaviour, or the words for one: `status=429 reset=60`. */
-export type Script = Behaviour | string;
+type Script = Behaviour | string;
 
 export interface FakeModelOptions {
   /** Default: a free one. */

@@ -2,4 +2,4 @@
 export { cleanEnvironment } from './environment.js';
 export { startTicksOf } from './proc.js';
 export { findProgram } from './program.js';
-export { type ProcessTree, type SpawnOptions, spawnTree } from './tree.js';
+export { type ProcessTree, spawnTree } from './tree.js';

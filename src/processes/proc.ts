@@ -18,7 +18,7 @@ export interface Stat extends Identity {
 }
 
 /** A process that runs, stopped ones included; undefined for one that is gone or a zombie. */
-export function statOf(pid: number): Stat | undefined {
+function statOf(pid: number): Stat | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {

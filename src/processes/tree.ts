@@ -18,7 +18,7 @@ const MOST_MEASURED = 128;
 /** What was seen of a family holds this long, however often it is asked for. */
 const FRESH_MS = 1000;
 
-export interface SpawnOptions {
+interface SpawnOptions {
   /** A path, or a name looked up in the PATH of `env`; never a line for a shell. */
   readonly command: string;
   readonly args: readonly string[];
@@ -57,7 +57,7 @@ export interface ProcessTree {
   readonly pids: readonly number[];
 }
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

@@ -1,7 +1,7 @@
 import type { Engine, EngineSession, EngineStatus, OpenOptions } from '../engine.js';
 import { AcpSession, type SessionParts } from './session.js';
 
-export interface EngineParts extends Omit<SessionParts, 'bound'> {
+interface EngineParts extends Omit<SessionParts, 'bound'> {
   readonly name: string;
 }
 

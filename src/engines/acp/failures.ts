@@ -13,7 +13,7 @@ import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
 import { type Failure, record } from './turn.js';
 
 /** What is known of a failure, nothing of it trusted. */
-export interface Complaint {
+interface Complaint {
   readonly code: number | undefined;
   readonly kind: string;
   /** What the agent sorts it under, see `failureOf`. */

@@ -3,7 +3,7 @@ import { fault } from '../../errors.js';
 import { showable } from '../claude/failures.js';
 import { record } from './turn.js';
 
-export interface Choice {
+interface Choice {
   readonly configId: string;
   readonly value: string;
 }

@@ -6,18 +6,18 @@ import { basename } from 'node:path';
 import { cleanEnvironment } from '../../processes/index.js';
 import { claudeVariables } from '../claude/environment.js';
 
-export const PRESETS = ['claude', 'gemini', 'codex'] as const;
+const PRESETS = ['claude', 'gemini', 'codex'] as const;
 
 export type PresetName = (typeof PRESETS)[number];
 
-export interface PresetFacts {
+interface PresetFacts {
   readonly env: NodeJS.ProcessEnv;
   readonly model: string | undefined;
   readonly key: string | undefined;
   readonly baseUrl: string | undefined;
 }
 
-export interface Preset {
+interface Preset {
   /** The program to look for when none is configured. */
   readonly command: readonly string[];
   /** Arguments after those that are configured. */

@@ -29,7 +29,7 @@ const UPDATE = 'session/update';
 type Id = string | number;
 type Message = Readonly<Record<string, unknown>>;
 
-export interface Pipes {
+interface Pipes {
   readonly stdin: Writable;
   readonly stdout: Readable;
 }

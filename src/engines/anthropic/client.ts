@@ -18,7 +18,7 @@ import {
 } from '../api/index.js';
 import type { Usage } from '../engine.js';
 
-export interface AnthropicParts {
+interface AnthropicParts {
   readonly fetches: Fetches;
   readonly service: Service;
   readonly cacheTtl: '5m' | '1h';

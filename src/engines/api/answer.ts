@@ -4,7 +4,7 @@ import type { Usage } from '../engine.js';
 import { KeyMask } from './key-mask.js';
 import type { Piece } from './model-api.js';
 
-export interface Answer {
+interface Answer {
   readonly text: string;
   readonly stopReason: string;
   readonly usage: Usage | undefined;

@@ -37,7 +37,7 @@ export interface Fetches {
   readonly fetchEvents: Fetch;
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly isSecure: boolean;
   /** Certificates in PEM to trust beside those of Node, for a server that signs its own. */
   readonly ca?: string | undefined;

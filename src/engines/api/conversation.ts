@@ -12,7 +12,7 @@ export interface ConversationLimits {
   readonly maxChars: number;
 }
 
-export const DEFAULT_CONVERSATION: ConversationLimits = { maxTurns: 50, maxChars: 200_000 };
+const DEFAULT_CONVERSATION: ConversationLimits = { maxTurns: 50, maxChars: 200_000 };
 
 interface Exchange {
   readonly question: string;

@@ -6,7 +6,7 @@
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 
-export interface GateLimits {
+interface GateLimits {
   /** Largest event, in bytes. */
   readonly eventBytes: number;
   /** Events of one stream, those without data among them. */
@@ -19,7 +19,7 @@ export interface GateLimits {
  * Far above any answer: an event with a piece of text has some hundred bytes, and the longest
  * answers of models that reason are 128,000 tokens, each an event of its own.
  */
-export const DEFAULT_GATE: GateLimits = {
+const DEFAULT_GATE: GateLimits = {
   eventBytes: 1024 * 1024,
   events: 512 * 1024,
   bytes: 256 * 1024 * 1024,

@@ -18,7 +18,7 @@ import type { Standing } from './standing.js';
 /** A connection that a server ends sooner than this is not worth another, in milliseconds. */
 const MIN_CONNECTED_MS = 1_000;
 
-export interface SessionParts {
+interface SessionParts {
   readonly service: Service;
   readonly connection: Connection;
   readonly api: ModelApi;

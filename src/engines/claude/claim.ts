@@ -11,7 +11,7 @@ import { join } from 'node:path';
 
 const CLAIM = /^owner-(\d{1,10})-(\d{1,20})-[\da-f]{8}$/;
 
-export type Claimed = { readonly held: true } | { readonly held: false; readonly by: number };
+type Claimed = { readonly held: true } | { readonly held: false; readonly by: number };
 
 export class Claim {
   readonly #directory: string;

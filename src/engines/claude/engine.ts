@@ -21,7 +21,7 @@ const KEEPER_GRACE_MS = 500;
 /** What `claude` says of a conversation to resume that it does not have (any more). */
 const STALE = /No conversation found/i;
 
-export interface EngineParts {
+interface EngineParts {
   readonly name: string;
   readonly model: string | undefined;
   readonly sdk: Sdk;

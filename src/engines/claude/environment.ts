@@ -26,7 +26,7 @@ const OFF = {
   CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
 } as const;
 
-export interface ChildSettings {
+interface ChildSettings {
   readonly key: string | undefined;
   readonly baseUrl: string | undefined;
   /** How long an API call may go without a response, in milliseconds. */

@@ -9,7 +9,7 @@ import { showable } from './failures.js';
  * Older programs ignore `client_composed`: a question with `@/etc/passwd` in it would be sent to
  * the model with the file, and one that begins with `/` would run as a command.
  */
-export const OLDEST_VERSION = '2.1.248';
+const OLDEST_VERSION = '2.1.248';
 
 /** Long enough for a program read from a cold disk, in milliseconds. */
 const VERSION_TIMEOUT_MS = 20_000;

@@ -1,7 +1,7 @@
 /** What an asker reads when a turn failed: pure. The kinds are those of the SDK's messages. */
 import { type ErrorCode, fault, type WarmlineError } from '../../errors.js';
 
-export interface Trouble {
+interface Trouble {
   /** HTTP status of the API. */
   readonly status?: number | undefined;
   /** The SDK's word for it: `authentication_failed`, `rate_limit`, … */

@@ -18,7 +18,7 @@ import type { Query } from './sdk.js';
 import { type Answered, cancelled, TurnHeard } from './turn.js';
 
 /** What a session has from the engine that opened it. */
-export interface SessionParts {
+interface SessionParts {
   readonly query: Query;
   readonly input: Input;
   readonly tree: ProcessTree;

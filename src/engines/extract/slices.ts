@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.js';
 const SLICE_MS = 4;
 
 /** Work that yields wherever it may be interrupted, many times in a slice. */
-export type Work<T> = Generator<undefined, T>;
+type Work<T> = Generator<undefined, T>;
 
 interface Job {
   /** Works until the clock says so; true when there is nothing left to do. */

@@ -99,7 +99,7 @@ function add(words: string[], word: string): void {
 }
 
 /** Lower case, compatibility forms unified, accents dropped: `Größe` and `GROSSE` are one word. */
-export function fold(word: string): string {
+function fold(word: string): string {
   const cut = word.slice(0, MAX_WORD).toLowerCase();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range is the fast path.
   if (/^[\x00-\x7f]*$/.test(cut)) return cut;

@@ -29,7 +29,7 @@
  */
 import { type ErrorCode, isErrorCode } from '../../errors.js';
 
-export type Ending =
+type Ending =
   | { readonly how: 'answer' }
   | { readonly how: 'twice' }
   | { readonly how: 'die' }
@@ -40,7 +40,7 @@ export type Ending =
   | { readonly how: 'throw' }
   | { readonly how: 'error'; readonly code: ErrorCode };
 
-export type Text =
+type Text =
   | { readonly of: 'usual' }
   | { readonly of: 'echo' }
   | { readonly of: 'history' }
@@ -61,7 +61,7 @@ export interface Script {
   on: string | undefined;
 }
 
-export interface ScriptDefaults {
+interface ScriptDefaults {
   readonly delayMs: number;
   readonly deltas: number;
   /** The fake that reads the script. */

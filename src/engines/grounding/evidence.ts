@@ -11,7 +11,7 @@ import {
 } from '../extract/index.js';
 import type { Range } from './ranges.js';
 
-export interface Support {
+interface Support {
   /** Of what the statement's words are worth that the document knows, the share met: 0 to 1. */
   readonly ofKnown: number;
   /** The same of all its words. */

@@ -33,7 +33,7 @@ export interface Grounding {
   sourcesOf(answer: string, question?: string): Promise<readonly string[]>;
 }
 
-export interface GroundingOptions {
+interface GroundingOptions {
   /**
    * Largest document that is shown whole, in bytes of UTF-8 with its line numbers; for a larger one
    * the outline and the passages of a question together stay below this.

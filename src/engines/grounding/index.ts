@@ -4,5 +4,4 @@ export {
   DEFAULT_PROMPT_BYTES,
   type Grounder,
   type Grounding,
-  type GroundingOptions,
 } from './grounder.js';

@@ -10,7 +10,7 @@ export interface Sentence {
 }
 
 /** Sentences that are told apart; what follows them in an answer is not looked at. */
-export const MAX_SENTENCES = 4096;
+const MAX_SENTENCES = 4096;
 /** How many sentences back a citation may stand for one. */
 const MAX_BACK = 8;
 /** Longest statement that is looked at, in UTF-16 units. */

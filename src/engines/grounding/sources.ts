@@ -47,7 +47,7 @@ const SURE_OF_DENIAL = 0.9;
 /** In another language than the document's, less than this in common cannot be compared. */
 const LEAST_IN_COMMON = 0.3;
 
-export interface Document {
+interface Document {
   /** How sources name it. */
   readonly name: string;
   readonly index: DocumentIndex;

@@ -17,7 +17,7 @@ import {
 } from '../api/index.js';
 import type { Ollama } from './ollama.js';
 
-export interface OpenAiParts {
+interface OpenAiParts {
   readonly fetches: Fetches;
   readonly service: Service;
   readonly ollama: Ollama;

@@ -7,7 +7,7 @@
 import type { Log } from '../../log.js';
 import type { Fetch } from '../api/index.js';
 
-export interface OllamaOptions {
+interface OllamaOptions {
   /** The base URL of its OpenAI-compatible API. */
   readonly url: string;
   readonly model: string;

@@ -127,7 +127,7 @@ const TOO_LONG =
   "This model's maximum context length is 128000 tokens. However, your messages resulted in " +
   '300000 tokens. Please reduce the length of the messages.';
 
-export function errorBody(status: number, text: string | undefined, tooLong: boolean): JsonObject {
+function errorBody(status: number, text: string | undefined, tooLong: boolean): JsonObject {
   const [type, code, usual] = tooLong
     ? (['invalid_request_error', 'context_length_exceeded', TOO_LONG] as const)
     : (KINDS[status] ?? (['server_error', null, 'The server had an error.'] as const));
