@@ -57,9 +57,12 @@ export class Conversations {
   }
 
   set(id: string, conversation: string): void {
-    if (this.#known.get(id) === conversation || !CONVERSATION.test(conversation)) return;
+    if (!CONVERSATION.test(conversation)) return;
+    const isKnown = this.#known.get(id) === conversation;
+    // Now it is the one used last.
     this.#known.delete(id);
     this.#known.set(id, conversation);
+    if (isKnown) return;
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= MAX_KEYS) break;
       this.#known.delete(oldest);
