@@ -33,7 +33,7 @@ export interface Behaviour {
   readonly deltas?: number;
   /** HTTP status: 400 and above is an error response, which has the text as its message. */
   readonly status?: number;
-  /** With status 429 or 529: seconds until it is worth asking again. */
+  /** Of an error: seconds until it is worth asking again. */
   readonly resetS?: number;
   /** Tells the client by `x-should-retry: false` that trying again is no use. */
   readonly noRetry?: boolean;
