@@ -43,7 +43,7 @@ export function answerWithoutAsking(lease: Lease, settings: TurnSettings): Answe
   const { question, attempt } = lease;
   if (question.kind === 'invalid') {
     return errorAnswer(settings, 0, {
-      code: 'bad_request',
+      code: question.code ?? 'bad_request',
       message: question.message,
       attempts: attempt,
       dead: false,

@@ -14,9 +14,17 @@ export type ParsedQuestion =
       readonly model: string | undefined;
       readonly priority: number;
       readonly timeoutMs: number | undefined;
+      /** Questions that have to be answered first, by message id or by query id. */
+      readonly dependsOn: readonly (number | string)[];
     }
-  /** Meant as a question, but not understandable: it gets an error answer. */
-  | { readonly kind: 'invalid'; readonly queryId: string | undefined; readonly message: string }
+  /** Meant as a question, but not one that can be asked: it gets an error answer. */
+  | {
+      readonly kind: 'invalid';
+      readonly queryId: string | undefined;
+      /** Default `bad_request`. `parent_failed`: a question it depends on got no answer. */
+      readonly code?: 'parent_failed';
+      readonly message: string;
+    }
   /** Not a question: marked read and kept in the audit. */
   | { readonly kind: 'ignored' };
 
@@ -32,13 +40,16 @@ const QueryBody = z.object({
   model: z.string().min(1).max(256).nullish(),
   priority: Priority.nullish(),
   timeout_ms: z.number().int().min(1).max(86_400_000).nullish(),
-  depends_on: z.custom(isListOfIds, 'must be a list of at most 1,000 ids').nullish(),
+  depends_on: z
+    .custom<(number | string)[]>(isListOfIds, 'must be a list of at most 1,000 ids')
+    .nullish(),
 });
 
 /** Checked as a whole: a schema of the elements would note a fault for each of a million. */
 function isListOfIds(value: unknown): boolean {
   if (value === undefined || value === null) return true;
-  const isId = (item: unknown) => typeof item === 'string' || Number.isInteger(item);
+  const isId = (item: unknown) =>
+    typeof item === 'string' ? item.length <= MAX_QUERY_ID : Number.isSafeInteger(item);
   return Array.isArray(value) && value.length <= 1000 && value.every(isId);
 }
 
@@ -100,6 +111,7 @@ const PLAIN = {
   model: undefined,
   priority: 0,
   timeoutMs: undefined,
+  dependsOn: [],
 } as const;
 
 function fromText(message: string): ParsedQuestion {
@@ -145,6 +157,7 @@ function fromQuery(body: Record<string, unknown>): ParsedQuestion {
     model: query.model ?? undefined,
     priority: query.priority ?? 0,
     timeoutMs: query.timeout_ms ?? undefined,
+    dependsOn: [...new Set(query.depends_on)],
   };
 }
 

@@ -37,6 +37,7 @@ describe('a row is a question', () => {
       model: 'large',
       priority: -3,
       timeout_ms: 5000,
+      depends_on: [7, 'q_0', 7],
     };
     const message = JSON.stringify({ type: 'query', question: 'why?', urgent: true, ...wishes });
     expect(parseQuestion(message, null)).toEqual({
@@ -48,6 +49,7 @@ describe('a row is a question', () => {
       model: 'large',
       priority: -3,
       timeoutMs: 5000,
+      dependsOn: [7, 'q_0'],
     });
   });
 

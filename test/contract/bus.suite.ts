@@ -39,6 +39,66 @@ export function busSuite(name: string, open: () => BusHarness): void {
     const ids = (leases: readonly Lease[]) => leases.map((lease) => lease.questionId);
     const answersTo = (id: number) => h.rows().filter((row) => inReplyTo(row.metadata) === id);
 
+    describe('an attempt', () => {
+      test('is kept with its times, its end and what is known of its turn', async () => {
+        const id = await ask(await converse());
+        const first = await claimOne();
+        h.clock.advance(400);
+        const turn = { engine: 'claude', startedAtUs: first.claimedAtUs + 1000 };
+        const failure = { code: 'engine_error', message: 'it broke' };
+        await bus.retry(first, { delayMs: 0, ...failure, turn });
+        const second = await claimOne();
+        h.clock.advance(LEASE_MS + 1);
+        await bus.reap();
+        const third = await claimOne();
+        h.clock.advance(600);
+        const told = {
+          ...{ engine: 'openai', inputTokens: 12, outputTokens: 3 },
+          ...{ startedAtUs: third.claimedAtUs + 5, firstByteAtUs: third.claimedAtUs + 9 },
+        };
+        await bus.complete(third, { ...answer(), turn: told });
+        const seenAtUs = first.seenAtUs;
+        // Stamps that must not be equal run ahead of a clock that stands still, by microseconds.
+        const seen = bus.attemptsOf(id).map(({ finishedAtUs, ...rest }) => ({
+          ...rest,
+          tookMs: Math.round((finishedAtUs - rest.claimedAtUs) / 1000),
+        }));
+        expect(seen).toEqual([
+          {
+            ...{ questionId: id, attempt: 1, outcome: 'retried', seenAtUs },
+            ...{ errorCode: 'engine_error', errorMessage: 'it broke', ...turn },
+            ...{ claimedAtUs: first.claimedAtUs, tookMs: 400 },
+          },
+          {
+            ...{ questionId: id, attempt: 2, outcome: 'lease_expired', seenAtUs },
+            ...{ claimedAtUs: second.claimedAtUs, tookMs: LEASE_MS + 1 },
+          },
+          {
+            ...{ questionId: id, attempt: 3, outcome: 'complete', seenAtUs, ...told },
+            ...{ claimedAtUs: third.claimedAtUs, tookMs: 600 },
+          },
+        ]);
+      });
+
+      test('never starts before its claim nor ends before it started, whatever the clocks said', async () => {
+        const id = await ask(await converse());
+        const lease = await claimOne();
+        h.clock.step(-HOUR_US / 1000);
+        const turn = { startedAtUs: lease.claimedAtUs - 1, firstByteAtUs: lease.claimedAtUs * 2 };
+        expect(await bus.complete(lease, { ...answer(), turn })).toBe('kept');
+        const [attempt] = bus.attemptsOf(id);
+        expect(attempt?.startedAtUs).toBe(lease.claimedAtUs);
+        expect(attempt?.firstByteAtUs).toBe(attempt?.finishedAtUs);
+        expect(attempt?.finishedAtUs).toBeGreaterThanOrEqual(lease.claimedAtUs);
+      });
+
+      test('that was given back untried leaves nothing', async () => {
+        const id = await ask(await converse());
+        await bus.release(await claimOne());
+        expect(bus.attemptsOf(id)).toEqual([]);
+      });
+    });
+
     describe('an answer', () => {
       test('goes to the asker in the same conversation, names its question and marks it read', async () => {
         const conversation = await converse();

@@ -1,6 +1,7 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
-import type { Attempt, Side } from '../bus.js';
+import type { Attempt, AttemptOutcome, Lease, Side, TurnRecord } from '../bus.js';
 import { priorityOf } from '../question.js';
+import { within } from '../turn-record.js';
 
 /** A row of `messages`. Columns that other programs fill may hold anything. */
 export interface MessageRow {
@@ -48,6 +49,7 @@ export type Outcome = 'complete' | 'failed' | 'dead' | 'ignored' | 'orphaned';
 
 export interface Done {
   readonly outcome: Outcome;
+  readonly errorCode?: string | undefined;
   readonly answerId: number | undefined;
 }
 
@@ -106,6 +108,52 @@ export class MemoryBusFile {
 
   lanesOf(session: Side): Lane[] {
     return [...this.lanes.values()].filter((lane) => lane.session === session);
+  }
+
+  endAttempt(
+    lease: Pick<Lease, 'questionId' | 'attempt' | 'seenAtUs' | 'claimedAtUs'>,
+    outcome: AttemptOutcome,
+    nowUs: number,
+    error: { readonly code?: string | undefined; readonly message?: string | undefined },
+    turn: TurnRecord | undefined,
+  ): void {
+    const { questionId, attempt, seenAtUs, claimedAtUs } = lease;
+    const finishedAtUs = Math.max(nowUs, claimedAtUs);
+    const ended: Attempt = {
+      ...{ questionId, attempt, outcome, seenAtUs, claimedAtUs, finishedAtUs },
+      ...{ errorCode: error.code, errorMessage: error.message },
+      ...within(turn, claimedAtUs, finishedAtUs),
+    };
+    this.attempts.set(questionId, [...(this.attempts.get(questionId) ?? []), ended]);
+  }
+
+  /** An attempt that ends by the end of its lease. */
+  endLease(
+    lane: Lane,
+    lease: { readonly claimedAtUs: number },
+    outcome: 'lease_expired' | 'owner_gone',
+    nowUs: number,
+  ): void {
+    const [head] = lane.queue;
+    if (!head) return;
+    const { id: questionId, seenAtUs } = head;
+    const { claimedAtUs } = lease;
+    const attempt = { questionId, attempt: lane.attempts, seenAtUs, claimedAtUs };
+    this.endAttempt(attempt, outcome, nowUs, {}, undefined);
+  }
+
+  /** Whether some lane of any side has this question still to be answered. */
+  isUnfinished(id: number): boolean {
+    return [...this.lanes.values()].some(({ queue }) => queue.some((work) => work.id === id));
+  }
+
+  /** Lanes that wait for one of these, or for nothing any more, look again at what they wait for. */
+  wakeWaiting(isOver: (parent: number) => boolean): void {
+    for (const lane of this.lanes.values()) {
+      if (lane.state.at === 'waiting' && lane.state.parents.some(isOver)) {
+        lane.state = { at: 'ready' };
+      }
+    }
   }
 
   /** Moves a lane to its next question, or ends it with its last one. */

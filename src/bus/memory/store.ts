@@ -6,7 +6,6 @@ import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import {
   type Answer,
   type Attempt,
-  type AttemptOutcome,
   type Bus,
   BusError,
   type BusObserver,
@@ -21,14 +20,13 @@ import {
   type RetryRequest,
   type Side,
   type StoredAnswer,
-  type TurnRecord,
 } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
-import { parseTaken } from '../question.js';
+import { type ParsedQuestion, parseTaken } from '../question.js';
 import { monotoneStamps } from '../stamp.js';
-import { within } from '../turn-record.js';
-import { type Lane, MemoryBusFile, type Outcome } from './file.js';
+import { type Lane, MemoryBusFile, type MessageRow, type Outcome, type Work } from './file.js';
+import { judgeHead } from './parents.js';
 import { memoryStats } from './stats.js';
 
 export interface MemoryBusOptions {
@@ -102,8 +100,9 @@ class MemoryBus implements Bus {
     this.#file.advance(lane, nowUs);
     const answerId = this.#insertAnswer(lease, answer, nowUs);
     const outcome = answerId ? outcomeOf(answer) : 'orphaned';
-    this.#note(lease, outcome, nowUs, answer.error?.code, undefined, answer.turn);
-    this.#finish(lease.questionId, outcome, answerId);
+    const error = { code: answer.error?.code };
+    this.#file.endAttempt(lease, outcome, nowUs, error, answer.turn);
+    this.#finish(lease.questionId, outcome, answerId, answer.error?.code);
     return answerId ? 'kept' : 'orphaned';
   }
 
@@ -111,7 +110,7 @@ class MemoryBus implements Bus {
     const { code, message, delayMs, turn } = request;
     const nowUs = this.#clock.wallUs();
     const kept = this.#giveBack(lease, nowUs + delayMs * 1000, 0);
-    if (kept === 'kept') this.#note(lease, 'retried', nowUs, code, message, turn);
+    if (kept === 'kept') this.#file.endAttempt(lease, 'retried', nowUs, { code, message }, turn);
     return kept;
   }
 
@@ -123,14 +122,16 @@ class MemoryBus implements Bus {
     this.#requireOpen();
     const nowUs = this.#clock.wallUs();
     const reaped = { expired: 0, gone: 0, failed: 0 };
+    this.#file.wakeWaiting((parent) => this.#isHopeless(parent));
     for (const lane of this.#lanes({})) {
       const { state } = lane;
-      if (state.at === 'expired' && !this.#isExpired(lane, nowUs)) lane.state = { at: 'ready' };
+      if (state.at === 'expired' && !this.#isExpired(lane.conversationId))
+        lane.state = { at: 'ready' };
       if (state.at !== 'leased') continue;
       const gone = isGone(state.owner, this.#owner);
       if (!gone && !(this.#mine.isOver(state.token) ?? state.untilUs <= nowUs)) continue;
       this.#mine.forget(state.token);
-      this.#noteReaped(lane, state.claimedAtUs, gone ? 'owner_gone' : 'lease_expired', nowUs);
+      this.#file.endLease(lane, state, gone ? 'owner_gone' : 'lease_expired', nowUs);
       lane.state = { at: 'ready' };
       lane.readyAtUs = 0;
       reaped[gone ? 'gone' : 'expired'] += 1;
@@ -265,9 +266,15 @@ class MemoryBus implements Bus {
     }
   }
 
-  #isExpired(lane: Lane, nowUs: number): boolean {
-    const expiresUs = this.#file.conversations.get(lane.conversationId);
-    return expiresUs !== undefined && isOver(expiresUs, nowUs);
+  #isExpired(conversationId: unknown): boolean {
+    const expiresUs = this.#file.conversations.get(String(conversationId));
+    return expiresUs !== undefined && isOver(expiresUs, this.#clock.wallUs());
+  }
+
+  /** Nothing comes of waiting for it. */
+  #isHopeless(parent: number): boolean {
+    const conversation = this.#file.messages.get(parent)?.conversationId;
+    return !this.#file.isUnfinished(parent) || this.#isExpired(conversation);
   }
 
   #take(lane: Lane, request: ClaimRequest, nowUs: number, leases: Lease[]): void {
@@ -277,31 +284,53 @@ class MemoryBus implements Bus {
     if (!row || !this.#file.conversations.has(lane.conversationId)) {
       this.#file.advance(lane, nowUs);
       this.#finish(head.id, 'orphaned', undefined);
-    } else if (this.#isExpired(lane, this.#clock.wallUs()) && !request.includeExpired) {
+    } else if (this.#isExpired(lane.conversationId) && !request.includeExpired) {
       lane.state = { at: 'expired' };
       this.#observer.expired?.(lane.conversationId, lane.queue.length);
     } else {
-      const token = randomBytes(12).toString('base64url');
-      lane.attempts += 1;
-      lane.state = {
-        at: 'leased',
-        token,
-        owner: formatOwner(this.#owner),
-        untilUs: this.#clock.wallUs() + request.leaseMs * 1000,
-        claimedAtUs: nowUs,
-      };
-      this.#mine.extend(token, request.leaseMs);
-      leases.push({
-        questionId: head.id,
-        conversationId: lane.conversationId,
-        lane: lane.number,
-        token,
-        attempt: lane.attempts,
-        question: parseTaken(row.message, row.metadata),
-        seenAtUs: head.seenAtUs,
-        claimedAtUs: nowUs,
-      });
+      this.#judge(lane, head, row, request, nowUs, leases);
     }
+  }
+
+  #judge(
+    lane: Lane,
+    head: Work,
+    row: MessageRow,
+    request: ClaimRequest,
+    nowUs: number,
+    leases: Lease[],
+  ): void {
+    const verdict = judgeHead(this.#file, head.id, row, (id) => this.#isExpired(id));
+    if (verdict.step === 'wait') {
+      lane.state = { at: 'waiting', parents: verdict.parents };
+      return;
+    }
+    const question =
+      verdict.step === 'refuse' ? verdict.question : parseTaken(row.message, row.metadata);
+    leases.push(this.#lease(lane, head, question, request.leaseMs, nowUs));
+  }
+
+  #lease(lane: Lane, head: Work, question: ParsedQuestion, leaseMs: number, nowUs: number): Lease {
+    const token = randomBytes(12).toString('base64url');
+    lane.attempts += 1;
+    lane.state = {
+      at: 'leased',
+      token,
+      owner: formatOwner(this.#owner),
+      untilUs: this.#clock.wallUs() + leaseMs * 1000,
+      claimedAtUs: nowUs,
+    };
+    this.#mine.extend(token, leaseMs);
+    return {
+      questionId: head.id,
+      conversationId: lane.conversationId,
+      lane: lane.number,
+      token,
+      attempt: lane.attempts,
+      question,
+      seenAtUs: head.seenAtUs,
+      claimedAtUs: nowUs,
+    };
   }
 
   /** The lane, while the lease is the one on it; counts a stale write otherwise. */
@@ -343,36 +372,17 @@ class MemoryBus implements Bus {
     });
   }
 
-  #note(
-    lease: Pick<Lease, 'questionId' | 'attempt' | 'seenAtUs' | 'claimedAtUs'>,
-    outcome: AttemptOutcome,
-    nowUs: number,
+  #finish(
+    questionId: number,
+    outcome: Outcome,
+    answerId: number | undefined,
     errorCode?: string,
-    errorMessage?: string,
-    turn?: TurnRecord,
   ): void {
-    const { questionId, attempt, seenAtUs, claimedAtUs } = lease;
-    const finishedAtUs = Math.max(nowUs, claimedAtUs);
-    const ended = {
-      ...{ questionId, attempt, outcome, errorCode, errorMessage },
-      ...{ seenAtUs, claimedAtUs, finishedAtUs },
-      ...within(turn, claimedAtUs, finishedAtUs),
-    };
-    this.#file.attempts.set(questionId, [...(this.#file.attempts.get(questionId) ?? []), ended]);
-  }
-
-  #noteReaped(lane: Lane, claimedAtUs: number, outcome: AttemptOutcome, nowUs: number): void {
-    const [head] = lane.queue;
-    if (!head) return;
-    const { id: questionId, seenAtUs } = head;
-    this.#note({ questionId, attempt: lane.attempts, seenAtUs, claimedAtUs }, outcome, nowUs);
-  }
-
-  #finish(questionId: number, outcome: Outcome, answerId: number | undefined): void {
     const row = this.#file.messages.get(questionId);
     if (row) row.read = true;
-    this.#file.done.set(questionId, { outcome, answerId });
+    this.#file.done.set(questionId, { outcome, answerId, errorCode });
     this.#file.count(this.#session, outcome);
+    this.#file.wakeWaiting((parent) => parent === questionId);
   }
 }
 

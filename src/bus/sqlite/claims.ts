@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
-import { OVERSIZED, parseTaken } from '../question.js';
+import { mayDepend } from '../depends.js';
+import { OVERSIZED, type ParsedQuestion, parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Answers, LaneInHand } from './answers.js';
 import type { Ingest } from './ingest.js';
+import { judgeHead } from './parents.js';
 import type { Head } from './rows.js';
 import type { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
@@ -63,7 +65,8 @@ export class Claims {
     const among = request.conversations && new Set(request.conversations);
     let inHand = answers.takeInHand(
       sql,
-      ({ plain, completed }) => plain && (!among || among.has(completed.conversationId)),
+      ({ plain, message, completed }) =>
+        plain && !mayDepend(message) && (!among || among.has(completed.conversationId)),
     );
     // Heads that turn out not to be leasable leave their place to others: look again until full.
     while (leases.length < request.limit) {
@@ -77,7 +80,10 @@ export class Claims {
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })
         : sql.heads.all(window);
-      const free = heads.filter((head) => !this.#setAside(sql, head, request, nowUs));
+      const free = heads
+        .filter((head) => !this.#setAside(sql, head, request, nowUs))
+        .map((head) => this.#judged(sql, head, window.now))
+        .filter((head) => head !== undefined);
       const chosen = firstByRank(free, inHand, room);
       leases.push(...this.#lease(sql, chosen, request.leaseMs, nowUs));
       inHand = inHand.slice(chosen.kept.length);
@@ -111,6 +117,21 @@ export class Claims {
     return sql.expireLane.run(head.lane).changes === 1;
   }
 
+  /** @returns the head with its question, or nothing when it has to wait for others */
+  #judged(sql: Statements, head: Head, now: string): FreeHead | undefined {
+    if (head.oversized === 1) return { ...head, question: OVERSIZED };
+    const verdict = judgeHead(sql, head, now);
+    switch (verdict.step) {
+      case 'ask':
+        return { ...head, question: parseTaken(head.message, head.metadata) };
+      case 'refuse':
+        return { ...head, question: verdict.question };
+      case 'wait':
+        sql.waitLane.run(head.lane);
+        return undefined;
+    }
+  }
+
   #lease(sql: Statements, { free, kept }: Chosen, leaseMs: number, nowUs: number): Lease[] {
     if (free.length + kept.length === 0) return [];
     this.#claims += 1;
@@ -127,7 +148,7 @@ export class Claims {
       lane: head.lane,
       token: `${stem}${head.lane}`,
       attempt: head.attempts + 1,
-      question: head.oversized === 1 ? OVERSIZED : parseTaken(head.message, head.metadata),
+      question: head.question,
       seenAtUs: head.seenAtUs,
       claimedAtUs: nowUs,
     }));
@@ -151,14 +172,21 @@ export class Claims {
   }
 }
 
+/** A head that may be leased, with what is asked or told by it. */
+type FreeHead = Head & { readonly question: ParsedQuestion };
+
 /** What is leased now: lanes that were free, and lanes kept from one question to the next. */
 interface Chosen {
-  readonly free: readonly Head[];
+  readonly free: readonly FreeHead[];
   readonly kept: readonly LaneInHand[];
 }
 
 /** Both lists are in order of rank; the lower rank goes first, whichever list it is in. */
-function firstByRank(free: readonly Head[], inHand: readonly LaneInHand[], room: number): Chosen {
+function firstByRank(
+  free: readonly FreeHead[],
+  inHand: readonly LaneInHand[],
+  room: number,
+): Chosen {
   let fromFree = 0;
   let fromHand = 0;
   while (fromFree + fromHand < room) {

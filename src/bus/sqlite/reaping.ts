@@ -47,16 +47,15 @@ export class Reaper {
       gone.set(owner, known);
       return known;
     };
-    const window = { session, limit: REVIVE_PAGE };
+    const window = { session, now: naiveUtc(nowUs), limit: REVIVE_PAGE };
     return {
       overdue: sql.leases
         .all({ session })
         .map((lease) => ({ ...lease, gone: isOwnerGone(lease.owner) }))
         .filter((lease) => lease.gone || (mine.isOver(lease.token) ?? lease.untilUs <= nowUs)),
-      revivable: [
-        ...sql.revivable.all({ ...window, now: naiveUtc(nowUs) }),
-        ...sql.wakeable.all(window),
-      ].map(({ lane }) => lane),
+      revivable: [...sql.revivable.all(window), ...sql.wakeable.all(window)].map(
+        ({ lane }) => lane,
+      ),
     };
   }
 

@@ -28,6 +28,13 @@ export type WorkRow = readonly [
   seenAtUs: number,
 ];
 
+export type ParentRow = readonly [
+  outcome: string | null,
+  errorCode: string | null,
+  isUnfinished: 0 | 1,
+  isExpired: 0 | 1,
+];
+
 export type LaneRow = readonly [
   lane: number,
   token: string | null,

@@ -139,10 +139,19 @@ export class Settlements {
 
   /** The rest of what this transaction settled: all of it or, with the transaction, none. */
   beforeCommit(sql: Statements): void {
-    if (this.#left.length > 0) sql.dropWork.run(JSON.stringify(this.#left));
+    this.#finishLeft(sql);
     if (this.#read.length > 0) sql.markRead.all(JSON.stringify(this.#read));
     sql.insertDone(this.#unanswered);
     for (const [name, by] of this.#counted) sql.count.run({ session: this.#session, name, by });
+  }
+
+  #finishLeft(sql: Statements): void {
+    if (this.#left.length === 0) return;
+    const ids = JSON.stringify(this.#left);
+    sql.dropWork.run(ids);
+    if (sql.anyDepends.get() === undefined) return;
+    sql.dropDepends.run(ids);
+    sql.wakeWaiting.run(ids);
   }
 
   /** After a commit, and after a rollback. */

@@ -7,6 +7,7 @@
 import type { Database } from 'better-sqlite3';
 import { MAX_QUESTION_BYTES } from '../question.js';
 import { bulkInsert } from './bulk-insert.js';
+import { prepareParents } from './parents.js';
 import { AMONG, prepareReads } from './reads.js';
 import type {
   Addressee,
@@ -53,6 +54,7 @@ export function prepareStatements(db: Database) {
     db.prepare(sql).raw() as unknown as Positional<P, R>;
   return {
     ...prepareReads(db),
+    ...prepareParents(db),
 
     // Finding new rows: ids are given out under the write lock, so commit order is id order.
     storedCursor: one<{ session: string }, { last_id: number }>(
@@ -257,12 +259,14 @@ export function prepareStatements(db: Database) {
        FROM warmline_lanes WHERE session = :session AND state = 'leased'`,
     ),
     /** Lanes that wait although nothing they wait for can still come. */
-    wakeable: one<{ session: string; limit: number }, { lane: number }>(
+    wakeable: one<{ session: string; now: string; limit: number }, { lane: number }>(
       `SELECT l.lane_id AS lane FROM warmline_lanes l
        WHERE l.session = :session AND l.state = 'waiting'
          AND NOT EXISTS (SELECT 1 FROM warmline_depends d
                          JOIN warmline_work w ON w.question_id = d.parent_id
-                         WHERE d.question_id = l.head_id)
+                         JOIN messages m ON m.id = d.parent_id
+                         JOIN conversations c ON c.id = m.conversation_id
+                         WHERE d.question_id = l.head_id AND ${NOT_EXPIRED})
        LIMIT :limit`,
     ),
     revivable: one<{ session: string; now: string; limit: number }, { lane: number }>(
