@@ -1,0 +1,69 @@
+/**
+ * What happened, as each actor saw it: JSON lines that several processes append to one file, for a
+ * checker that compares them with the bus. Inert unless a file is named.
+ *
+ * Lines are written at once and by one call each, so that a kill loses none and cuts none.
+ */
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { ConfigError } from '../errors.js';
+
+export type Fact =
+  | { readonly what: 'asked'; readonly question: number; readonly conversation: string }
+  | (OfAttempt & { readonly what: 'claimed'; readonly conversation: string })
+  | (OfAttempt & { readonly what: 'asked_bridge' })
+  /** The bridge has replied: `ok`, or the code of its error. */
+  | (OfAttempt & { readonly what: 'answered'; readonly result: string })
+  | (OfAttempt & { readonly what: 'completed'; readonly result: 'kept' | 'lost' | 'orphaned' })
+  | (OfAttempt & { readonly what: 'retried' | 'released'; readonly result: 'kept' | 'lost' })
+  | { readonly what: 'reaped'; readonly expired: number; readonly gone: number }
+  /** The asker has read this row as the answer. */
+  | { readonly what: 'read'; readonly question: number; readonly answer: number }
+  | { readonly what: 'failpoint'; readonly name: string; readonly action: string }
+  /** What the harness did to a process. */
+  | { readonly what: 'killed' | 'stopped' | 'continued'; readonly victim: string };
+
+interface OfAttempt {
+  readonly question: number;
+  readonly attempt: number;
+}
+
+export type Noted = Fact & {
+  readonly pid: number;
+  /** Microseconds of the machine's monotonic clock: the same for all processes until it reboots. */
+  readonly mono_us: number;
+  /** Microseconds since the epoch. */
+  readonly wall_us: number;
+};
+
+let file: number | undefined;
+
+/** @throws ConfigError when the file cannot be written to */
+export function openHistory(path: string): void {
+  closeHistory();
+  try {
+    file = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
+  } catch (cause) {
+    throw new ConfigError(`the history ${path} cannot be written to; check its directory`, {
+      cause,
+    });
+  }
+}
+
+export function closeHistory(): void {
+  if (file !== undefined) closeSync(file);
+  file = undefined;
+}
+
+export function note(fact: Fact): void {
+  if (file !== undefined) append(file, fact);
+}
+
+function append(to: number, fact: Fact): void {
+  const noted: Noted = {
+    ...fact,
+    pid: process.pid,
+    mono_us: Number(process.hrtime.bigint() / 1000n),
+    wall_us: Date.now() * 1000,
+  };
+  writeSync(to, `${JSON.stringify(noted)}\n`);
+}
