@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Answer, Bus, BusStats, ClaimRequest, Lease } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
+import { failpoint } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
 import type { Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
@@ -125,6 +126,7 @@ export class Autopoll {
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#delayed);
     this.#unwatch();
+    failpoint('drain.mid');
     const deadline = AbortSignal.timeout(drainMs);
     await within(drainMs, this.#claiming);
     while (this.#busy() && !deadline.aborted) {
@@ -251,6 +253,7 @@ export class Autopoll {
     if (question.kind !== 'question' || turn.over) return Promise.resolve();
     return new Promise((resolve) => {
       const options = queryFor(turn.lease, question, settings);
+      failpoint('send.pre');
       turn.pending = links.submit(question.question, options, {
         progress: () => this.#keeper.progress(turn),
         done: (outcome) => {

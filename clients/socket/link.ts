@@ -4,6 +4,7 @@
  */
 import { connect as dial, type Socket } from 'node:net';
 import { z } from 'zod';
+import { failpoint } from '../../src/failpoints/index.js';
 import { DEFAULT_MAX_LINE_BYTES, LineFramer } from '../../src/protocol/index.js';
 import type { ReplyObject } from './answer.js';
 import { BridgeError, badReply, fromErrorReply } from './errors.js';
@@ -93,6 +94,7 @@ export class Link {
     const lines = this.#outbox;
     this.#outbox = '';
     this.#socket.write(lines);
+    failpoint('send.post');
   }
 
   #greet(): void {

@@ -37,14 +37,17 @@ function pass(name: Failpoint, traps: ReadonlyMap<Failpoint, Armed>): void {
   switch (action.do) {
     case 'kill':
       process.kill(process.pid, 'SIGKILL');
-      return standStill(Number.POSITIVE_INFINITY);
+      standStill(Number.POSITIVE_INFINITY);
+      return;
     case 'stop':
       process.kill(process.pid, 'SIGSTOP');
-      return standStill(STOP_TAKES_MS);
+      standStill(STOP_TAKES_MS);
+      return;
     case 'throw':
       throw new Error(`failpoint ${name} was set to throw`);
     case 'delay':
-      return standStill(action.ms);
+      standStill(action.ms);
+      return;
   }
 }
 

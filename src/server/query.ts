@@ -1,5 +1,6 @@
 import type { Bridge, Query, QueryListener, QueryOutcome, Ticket } from '../bridge/index.js';
 import { toFault, type WarmlineError } from '../errors.js';
+import { failpoint } from '../failpoints/index.js';
 import { encodeReply, encodeResponse, type QueryRequest } from '../protocol/index.js';
 
 /** The connection a query came on, as its query sees it. */
@@ -75,6 +76,7 @@ export class RunningQuery implements QueryListener {
       return;
     }
     try {
+      failpoint('reply.pre');
       this.#sendAnswer(outcome.reply);
     } catch (thrown) {
       this.#owner.failed(this, toFault(thrown));

@@ -1,11 +1,13 @@
 /** What Node's sockets do not do by themselves. */
 import type { Socket } from 'node:net';
+import { failpoint } from '../failpoints/index.js';
 
 const ASCII = /^\p{ASCII}*$/u;
 
 /** Plain ASCII goes out as it is: encoding it costs more than looking at it. */
 export function writeText(socket: Socket, text: string, onWritten: () => void): void {
   socket.write(text, ASCII.test(text) ? 'latin1' : 'utf8', onWritten);
+  failpoint('reply.post');
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.js';
 import type { ContextFile } from '../context/index.js';
 import type { Engine } from '../engines/index.js';
 import type { WarmlineError } from '../errors.js';
+import { failpoint } from '../failpoints/index.js';
 import type { Log } from '../log.js';
 import { suits, type Wanted } from './affinity.js';
 import type { Alarm } from './alarm.js';
@@ -239,6 +240,7 @@ export class Fleet {
   #rested(session: Session, nowMs: number): void {
     const worn = session.replaces;
     if (worn !== undefined) {
+      failpoint('recycle.swap');
       session.replaces = undefined;
       this.#totals.replaced += 1;
       this.#retire(worn);

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js';
 import type { ContextFile } from '../context/index.js';
 import type { Engine, EngineSession, TurnEvent, TurnResult } from '../engines/index.js';
 import { fault, toFault, WarmlineError } from '../errors.js';
+import { failpoint } from '../failpoints/index.js';
 import type { SessionFacts } from './affinity.js';
 import { tooLate } from './clocks.js';
 import type { Job } from './job.js';
@@ -94,6 +95,7 @@ export class Session implements SessionFacts {
   }
 
   open(): void {
+    failpoint('eng.open');
     const { key: sticky, context } = this;
     const options = { context, sticky, signal: this.#opening.signal };
     attempt(() => this.#engine.open(options)).then(
@@ -112,6 +114,7 @@ export class Session implements SessionFacts {
     job.startedMs = nowMs;
     let answer: Promise<TurnResult>;
     try {
+      failpoint('eng.turn');
       answer = session.turn({ question, context }, (event) => this.#heard(job, event));
     } catch (thrown) {
       answer = Promise.reject(thrown);
@@ -220,6 +223,7 @@ export class Session implements SessionFacts {
       this.leave();
       return;
     }
+    failpoint('eng.firstbyte');
     if (this.#state.at !== 'busy') return;
     const nowMs = this.#clock.monotonicMs();
     job.heardMs = nowMs;
@@ -234,6 +238,7 @@ export class Session implements SessionFacts {
   }
 
   #answered(job: Job, result: TurnResult): void {
+    failpoint('eng.result');
     if (typeof result?.answer !== 'string' || !Array.isArray(result.sources)) {
       this.#failed(job, fault('engine_error', `${this.#engine.name} gave no answer; ask again`));
     } else if (result.answer.length > this.#maxAnswerChars) {

@@ -6,6 +6,8 @@
  * transaction may lease its next question in the same update that moves it on. What is left in hand
  * is put back, ready for anybody, before anything else looks at the lanes.
  */
+
+import { failpoint } from '../../failpoints/index.js';
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
@@ -69,6 +71,7 @@ export class Answers {
     if (!first) return;
     this.#waiting = [];
     this.#chars = 0;
+    failpoint('ans.begin');
     // A lane in hand shows its old lease still: nothing may be fenced by that again.
     this.putBack(sql);
     const lanes = this.#lanesOf(sql, completions, first.nowUs);
@@ -139,6 +142,7 @@ export class Answers {
     if (kept.length === 0) return;
     const ids = JSON.stringify(kept.map(({ lease }) => lease.questionId));
     const addressees = new Map(sql.markRead.all(ids).map((row) => [row[0], row]));
+    failpoint('ans.readflag');
     const written: Completion[] = [];
     const answers: AnswerRow[] = [];
     for (const completion of kept) {
@@ -153,8 +157,10 @@ export class Answers {
       }
     }
     const answerIds = sql.insertAnswers(answers);
+    failpoint('ans.insert');
     sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Completion, row)));
     sql.insertDone(written.map((each, at) => this.#doneRow(each, answerIds[at] ?? null)));
+    failpoint('ans.sidecar');
     for (const { answer } of written) this.#settlements.count(outcomeOf(answer));
   }
 

@@ -1,6 +1,7 @@
 /** Claiming: takes in new rows, settles those that are no questions, and leases the next ones. */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.js';
+import { failpoint } from '../../failpoints/index.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
 import { mayDepend } from '../depends.js';
 import { OVERSIZED, type ParsedQuestion, parseTaken } from '../question.js';
@@ -50,12 +51,14 @@ export class Claims {
 
   run(sql: Statements, request: ClaimRequest, nowUs: number): Claimed {
     const { session, clock, ingest, settlements, answers } = this.#options;
+    failpoint('claim.begin');
     const started = clock.monotonicMs();
     // Stamps may run ahead of a wall clock that was set back; what is due is told by the clock.
     const wallUs = clock.wallUs();
     const conversations = request.conversations ? JSON.stringify(request.conversations) : null;
     const isIngestLate = () => clock.monotonicMs() - started > INGEST_BUDGET_MS;
     let more = ingest.run(sql, nowUs, isIngestLate);
+    failpoint('claim.ingest');
     if (settlements.ignore(sql, conversations, PAGE, nowUs) === PAGE) more = true;
     if (request.includeExpired) {
       const { changes } = sql.reviveSome.run({ session, conversations, limit: PAGE });
@@ -142,6 +145,7 @@ export class Claims {
       const lanes = JSON.stringify(free.map(({ lane }) => lane));
       sql.lease.run(nowUs, stem, owner, untilUs, lanes);
     }
+    failpoint('claim.lease');
     const fromFree = free.map((head) => ({
       questionId: head.id,
       conversationId: head.conversation,

@@ -4,6 +4,7 @@
  * that one that cannot be freed stops no other.
  */
 import type { Clock } from '../../clock.js';
+import { failpoint } from '../../failpoints/index.js';
 import type { Reaped } from '../bus.js';
 import type { OwnLeases } from '../own-leases.js';
 import { isGone, type Owner } from '../owner.js';
@@ -87,6 +88,7 @@ export class Reaper {
   /** Fenced like any other write: a lease settled or renewed meanwhile is left alone. */
   #free(sql: Statements, lease: Overdue): boolean {
     if (sql.reap.run(lease.lane, lease.token, lease.untilUs).changes !== 1) return false;
+    failpoint('reap.update');
     const finishedAtUs = Math.max(this.#options.clock.wallUs(), lease.claimedAtUs);
     sql.insertAttempt([
       [

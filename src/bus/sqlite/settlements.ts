@@ -1,4 +1,6 @@
 /** Terminal writes and hand-backs, each inside a transaction of the writer and fenced by its lease. */
+
+import { failpoint } from '../../failpoints/index.js';
 import type { Kept, Lease, RetryRequest } from '../bus.js';
 import { turnRow } from './attempts.js';
 import type { DoneRow, Head } from './rows.js';
@@ -56,6 +58,7 @@ export class Settlements {
     const error = `${code}: ${message}`;
     const kept = this.giveBack(sql, lease, { readyAtUs, giveBack: 0, error });
     if (kept === 'lost') return kept;
+    failpoint('retry.write');
     const { questionId, attempt, conversationId, seenAtUs, claimedAtUs } = lease;
     const finishedAtUs = Math.max(nowUs, claimedAtUs);
     sql.insertAttempt([

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
+import { failpoint } from '../../failpoints/index.js';
 import type {
   Answer,
   Attempt,
@@ -103,6 +104,7 @@ export class SqliteBus implements Bus {
   }
 
   async claim(request: ClaimRequest): Promise<Lease[]> {
+    failpoint('claim.pre');
     // A long run of rows that are no questions takes several transactions to get past.
     while (
       request.limit > 0 &&
@@ -112,6 +114,7 @@ export class SqliteBus implements Bus {
         this.#answers.settle(this.#bus.sql);
         return this.#claims.run(this.#bus.sql, request, this.#stamp());
       });
+      failpoint('claim.commit');
       for (const lease of leases) this.#mine.extend(lease.token, request.leaseMs);
       if (leases.length > 0 || !more) return leases;
     }
@@ -120,6 +123,7 @@ export class SqliteBus implements Bus {
 
   renew(lease: Lease, leaseMs: number): Promise<Kept> {
     return this.#settle((sql) => {
+      failpoint('lease.renew');
       const untilUs = this.#clock.wallUs() + leaseMs * 1000;
       const { changes } = sql.renew.run(untilUs, lease.lane, lease.token);
       if (changes === 1) this.#mine.extend(lease.token, leaseMs);
@@ -129,9 +133,11 @@ export class SqliteBus implements Bus {
 
   async complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
     this.#mine.forget(lease.token);
+    failpoint('ans.pre');
     const completion = await this.#writer.submit('settle', () =>
       this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
     );
+    failpoint('ans.commit');
     return completion.result;
   }
 
@@ -141,6 +147,7 @@ export class SqliteBus implements Bus {
   }
 
   release(lease: Lease, delayMs = 0): Promise<Kept> {
+    failpoint('release.write');
     const readyAtUs = delayMs === 0 ? 0 : this.#clock.wallUs() + delayMs * 1000;
     return this.#letGo(lease, (sql) =>
       this.#settlements.giveBack(sql, lease, { readyAtUs, giveBack: 1, error: null }),
@@ -149,6 +156,7 @@ export class SqliteBus implements Bus {
 
   async reap(): Promise<Reaped> {
     const plan = this.#read((sql) => this.#reaper.plan(sql));
+    failpoint('reap.select');
     return this.#reaper.run(plan, (run) => this.#settle(run));
   }
 

@@ -10,6 +10,7 @@
  */
 import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
+import { failpoint } from '../../failpoints/index.js';
 import { BusError } from '../bus.js';
 import { sqliteCode, toBusError } from './connection.js';
 
@@ -175,6 +176,7 @@ export class Writer {
         if (clock.monotonicMs() - started > MAX_HOLD_MS) break;
       }
       this.#options.beforeCommit();
+      failpoint('write.commit');
       this.#options.db().exec('COMMIT');
     } catch (error) {
       this.#rollback();
