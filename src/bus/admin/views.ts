@@ -117,7 +117,9 @@ const VIEWS: Readonly<Record<string, string>> = {
   daily: `
     SELECT day, session, conversation_id, engine, samples, complete, failed, p50_ms, p95_ms,
            p99_ms, max_ms, mean_ms, input_tokens, output_tokens,
-           CAST(-(-p99_ms * 3 / 2000 - 0.9999999) AS INTEGER) * 1000 AS suggested_timeout_ms,
+           CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000
+             + 1000 * (p99_ms * 1.5 > CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000)
+             AS suggested_timeout_ms,
            ${text('rolled_up_at_us')} AS rolled_up_at
     FROM warmline_daily`,
 

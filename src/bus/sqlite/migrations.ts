@@ -1,5 +1,6 @@
 /** Our own tables in the bus file, by numbered steps. */
 import type { Database } from 'better-sqlite3';
+import { dropViews, ensureViews, hasViews } from '../admin/views.js';
 import { BusError } from '../bus.js';
 
 /**
@@ -215,7 +216,7 @@ const MIGRATIONS: readonly string[] = [
 
 /** Brings our own tables up to date; safe to run by several processes at once, and after a kill. */
 export function migrate(db: Database): void {
-  if (schemaVersion(db) === MIGRATIONS.length) return;
+  if (schemaVersion(db) === MIGRATIONS.length && hasViews(db)) return;
   db.transaction(() => {
     db.exec(
       `CREATE TABLE IF NOT EXISTS warmline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
@@ -228,10 +229,12 @@ export function migrate(db: Database): void {
         `the bus was used by a newer warmline (schema ${from}, this one knows ${MIGRATIONS.length}); upgrade this one`,
       );
     }
+    if (from < MIGRATIONS.length) dropViews(db);
     for (const step of MIGRATIONS.slice(from)) db.exec(step);
     db.prepare(`INSERT OR REPLACE INTO warmline_meta VALUES ('schema_version', ?)`).run(
       String(MIGRATIONS.length),
     );
+    ensureViews(db);
   }).immediate();
 }
 
