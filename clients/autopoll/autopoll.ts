@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Answer, Bus, BusStats, ClaimRequest, Lease } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
-import { failpoint } from '../../src/failpoints/index.js';
+import { failpoint, note } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
 import type { Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
@@ -170,6 +170,7 @@ export class Autopoll {
     const { bus, log } = this.#parts;
     try {
       const { expired, gone } = await bus.reap();
+      if (expired + gone > 0) note({ what: 'reaped', expired, gone });
       if (expired + gone > 0) log.info({ expired, gone }, 'leases taken back');
     } catch (error) {
       log.error({ err: error }, 'reaper pass failed; the next one tries again');
@@ -232,7 +233,9 @@ export class Autopoll {
 
   #take(lease: Lease): void {
     const { settings, clock } = this.#parts;
-    this.#served.add(lease.conversationId);
+    const { questionId: question, attempt, conversationId: conversation } = lease;
+    note({ what: 'claimed', question, attempt, conversation });
+    this.#served.add(conversation);
     const turn: Turn = {
       lease,
       startedMs: clock.monotonicMs(),
@@ -254,9 +257,12 @@ export class Autopoll {
     return new Promise((resolve) => {
       const options = queryFor(turn.lease, question, settings);
       failpoint('send.pre');
+      const asked = { question: turn.lease.questionId, attempt: turn.lease.attempt };
+      note({ what: 'asked_bridge', ...asked });
       turn.pending = links.submit(question.question, options, {
         progress: () => this.#keeper.progress(turn),
         done: (outcome) => {
+          note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
           resolve();
           const elapsedMs = clock.monotonicMs() - turn.startedMs;
           if (!turn.over) this.#end(turn, this.#settlement(turn, outcome, elapsedMs));
@@ -332,6 +338,7 @@ export class Autopoll {
     const about = { question: lease.questionId, attempt: lease.attempt };
     try {
       const kept = await this.#write(lease, settlement);
+      note({ what: 'settled', ...about, step: settlement.step, result: kept });
       if (kept !== 'kept')
         log.warn({ ...about, kept }, 'result dropped: the question was no longer ours');
       else tellSettled(log, about, settlement);

@@ -242,6 +242,14 @@ const Process = z.object({
     unit: 'MS',
     about: 'how long the event loop may stand still before the process ends itself; 0 means never',
   }),
+  failpoints: optionalText({
+    value: 'LIST',
+    about: 'where this process is to be killed, stopped or to fail, for tests; docs/chaos.md lists them',
+  }),
+  history: optionalPath({
+    value: 'FILE',
+    about: 'file that this process appends to what it does with each question, for tests',
+  }),
 });
 
 export const SECTIONS = {

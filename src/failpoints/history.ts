@@ -13,8 +13,12 @@ export type Fact =
   | (OfAttempt & { readonly what: 'asked_bridge' })
   /** The bridge has replied: `ok`, or the code of its error. */
   | (OfAttempt & { readonly what: 'answered'; readonly result: string })
-  | (OfAttempt & { readonly what: 'completed'; readonly result: 'kept' | 'lost' | 'orphaned' })
-  | (OfAttempt & { readonly what: 'retried' | 'released'; readonly result: 'kept' | 'lost' })
+  /** The worker has written what came of it, or `lost`: the lease was no longer its own. */
+  | (OfAttempt & {
+      readonly what: 'settled';
+      readonly step: 'complete' | 'retry' | 'release';
+      readonly result: 'kept' | 'lost' | 'orphaned';
+    })
   | { readonly what: 'reaped'; readonly expired: number; readonly gone: number }
   /** The asker has read this row as the answer. */
   | { readonly what: 'read'; readonly question: number; readonly answer: number }

@@ -1,4 +1,5 @@
 import type { Settings } from '../../../src/config/index.js';
+import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
 import { startWatchdog } from '../../../src/watchdog/index.js';
@@ -22,6 +23,7 @@ export async function autopoll(words: Words): Promise<number> {
   const { session } = settings.bus;
   const { drainMs, logLevel, watchdogMs } = settings.process;
   const log = createLogger({ level: logLevel });
+  setProbes(settings.process, log);
   const bridge = clientOptions(settings, 'warmline-autopoll');
   const summarise = once ? startSummary(db, session) : undefined;
   const code = await runUntilStopped({ log, drainMs }, async (life) => {

@@ -1,4 +1,5 @@
 import type { Settings } from '../../../src/config/index.js';
+import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
 import { startServer } from '../../../src/serve.js';
@@ -20,6 +21,7 @@ export async function serve(words: Words): Promise<number> {
   );
   const { drainMs, logLevel, watchdogMs } = settings.process;
   const log = createLogger({ level: logLevel });
+  setProbes(settings.process, log);
   return runUntilStopped({ log, drainMs }, async (life) => {
     const server = await startServer(settings, log, life.stopping);
     if (watchdogMs > 0) startWatchdog({ stallMs: watchdogMs, log });
