@@ -9,6 +9,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { systemClock } from '../../src/clock.js';
+import type { QueueReport, Request } from '../../src/protocol/index.js';
 import {
   type Answer,
   type AskOptions,
@@ -39,6 +40,12 @@ export type Report = ReplyObject;
 export interface Pending {
   /** Settles it with `cancelled` at once and tells the server. Does nothing once it is settled. */
   cancel(): void;
+  /**
+   * Tells the server to stop, and leaves the outcome to its terminal line (`cancelled`, or the
+   * answer if that was faster), to the loss of the connection or to the deadline: when `done` is
+   * called by the terminal line, nothing works on the request any more.
+   */
+  stop(): void;
 }
 
 type State =
@@ -71,6 +78,7 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
       timeoutMs: this.#settings.timeoutMs,
       graceMs: this.#settings.graceMs,
       recall: (id) => this.#recall(id),
+      halt: (id) => this.#halt(id),
       settled: (exchange) => this.#settled(exchange),
     };
     this.#state = this.#dial();
@@ -138,23 +146,28 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   /** Round trip to the server in milliseconds. Fails as `ask` does. */
   async ping(options: WaitOptions = {}): Promise<number> {
     const startMs = systemClock.monotonicMs();
-    await this.#report('ping', 'pong', options);
+    await this.#exchange({ type: 'ping' }, 'pong', options);
     return systemClock.monotonicMs() - startMs;
   }
 
   /** The server's `health` report. Fails as `ask` does. */
   health(options: WaitOptions = {}): Promise<Report> {
-    return this.#report('health', 'health', options);
+    return this.#exchange({ type: 'health' }, 'health', options);
   }
 
   /** The server's `stats` report. Fails as `ask` does. */
   stats(options: WaitOptions = {}): Promise<Report> {
-    return this.#report('stats', 'stats', options);
+    return this.#exchange({ type: 'stats' }, 'stats', options);
   }
 
   /** The server's `sessions` report. Fails as `ask` does. */
   sessions(options: WaitOptions = {}): Promise<Report> {
-    return this.#report('sessions', 'sessions', options);
+    return this.#exchange({ type: 'sessions' }, 'sessions', options);
+  }
+
+  /** Shows a queue in the server's `health` as long as the connection stands. Fails as `ask` does. */
+  async report(queue: QueueReport, options: WaitOptions = {}): Promise<void> {
+    await this.#exchange({ type: 'report', queue }, 'reported', options);
   }
 
   /** Takes no new requests (they fail with `closed`), waits for those under way, then closes. */
@@ -176,10 +189,10 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
     return this.#shut(undefined);
   }
 
-  #report(type: ReportType, expects: string, options: WaitOptions): Promise<Report> {
+  #exchange(request: Request, expects: string, options: WaitOptions): Promise<Report> {
     return new Promise((resolve, reject) => {
       this.#begin<Report>({
-        request: { type },
+        request,
         expects,
         read: (reply) => reply,
         listener: {
@@ -224,7 +237,11 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   #recall(id: number): void {
     if (this.#state.at !== 'ready') return;
     this.#flight.recalled(id);
-    this.#state.link.send(JSON.stringify({ type: 'cancel', id }));
+    this.#halt(id);
+  }
+
+  #halt(id: number): void {
+    if (this.#state.at === 'ready') this.#state.link.send(JSON.stringify({ type: 'cancel', id }));
   }
 
   #settled(exchange: Exchange): void {
@@ -316,8 +333,6 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
     return this.#connectWaiters.splice(0);
   }
 }
-
-type ReportType = 'ping' | 'health' | 'stats' | 'sessions';
 
 function closedError(): BridgeError {
   return new BridgeError('closed', 'this client is closed or draining; connect a new one', {

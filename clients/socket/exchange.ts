@@ -19,6 +19,8 @@ export interface ExchangeOwner {
   readonly graceMs: number;
   /** The request was sent and its outcome is no longer wanted: the server may stop. */
   recall(id: number): void;
+  /** The server is to stop the work and to say when it has. */
+  halt(id: number): void;
   /** The exchange is settled; called once, before its listener. */
   settled(exchange: Exchange): void;
 }
@@ -51,6 +53,7 @@ export class Exchange<T = unknown> {
   readonly #startedMs: number;
   #timer: NodeJS.Timeout;
   #at: 'waiting' | 'sent' | 'settled' = 'waiting';
+  #halted = false;
 
   constructor(id: number, plan: ExchangePlan<T>, owner: ExchangeOwner) {
     this.id = id;
@@ -85,8 +88,9 @@ export class Exchange<T = unknown> {
 
   /** The connection it was sent on is gone: whether it waits for the next one. */
   unsend(): boolean {
-    if (this.#plan.resend) this.#at = 'waiting';
-    return this.#plan.resend;
+    const again = this.#plan.resend && !this.#halted;
+    if (again) this.#at = 'waiting';
+    return again;
   }
 
   /** A line from the server that carries this exchange's id. */
@@ -113,6 +117,14 @@ export class Exchange<T = unknown> {
         cause: reason,
       }),
     );
+  }
+
+  /** As `cancel`, but once it was sent the outcome is what the server says when it has stopped. */
+  stop(): void {
+    if (this.#at === 'waiting') this.cancel();
+    if (this.#at !== 'sent' || this.#halted) return;
+    this.#halted = true;
+    this.#owner.halt(this.id);
   }
 
   fail(error: BridgeError): void {

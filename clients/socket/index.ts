@@ -1,4 +1,6 @@
 /** The door of the socket client, and of the package: ask a warmline server from TypeScript or JavaScript. */
+
+export type { QueueReport } from '../../src/protocol/index.js';
 export type {
   Answer,
   AskOptions,

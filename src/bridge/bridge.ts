@@ -5,6 +5,7 @@
 import { type After, type Clock, systemAfter } from '../clock.js';
 import type { ContextFile, ContextRoots } from '../context/index.js';
 import { fault, type WarmlineError } from '../errors.js';
+import { failpoint } from '../failpoints/index.js';
 import type { Log } from '../log.js';
 import { DEFAULT_LIMITS, Pool } from '../sessions/index.js';
 import { admit, lookupsFull } from './admission.js';
@@ -25,6 +26,7 @@ import {
 } from './desk.js';
 import { Flight, type Hangar, tellLater } from './inflight.js';
 import { Lookups } from './lookups.js';
+import { type QueueReport, Queues } from './queues.js';
 import { bridgeHealth, deskStats, sessionReport } from './reports.js';
 import { DEFAULT_REPLAYS, type ReplayLimits, RequestIds } from './request-ids.js';
 import { createRouter } from './routing.js';
@@ -65,6 +67,7 @@ class WarmBridge implements Bridge {
   readonly #lookups: Lookups;
   readonly #byRequestId: RequestIds<Flight>;
   readonly #hangar: Hangar;
+  readonly #queues: Queues;
   readonly #sinceMs: number;
   /** Queries that have no outcome yet. */
   #open = 0;
@@ -84,6 +87,7 @@ class WarmBridge implements Bridge {
     this.#route = createRouter(this.#desks, this.#usual);
     this.#lookups = new Lookups(options.contexts, () => this.#clock.monotonicMs());
     this.#byRequestId = new RequestIds({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
+    this.#queues = new Queues(options.clock);
     this.#hangar = {
       ready: (flight) => this.#ready(flight),
       unwanted: (flight) => this.#unwanted(flight),
@@ -118,8 +122,14 @@ class WarmBridge implements Bridge {
   health(): BridgeHealth {
     const nowMs = this.#clock.monotonicMs();
     const now = { monotonicMs: nowMs, wallMs: this.#clock.wallUs() / 1_000 };
-    const { ready, ...health } = bridgeHealth(this.#desks, this.#usual, now);
-    return { ...health, ready: ready && !this.#stopping };
+    const { ready, status, ...health } = bridgeHealth(this.#desks, this.#usual, now);
+    const troubled = status === 'ok' && this.#queues.troubled;
+    return {
+      ...health,
+      status: troubled ? 'degraded' : status,
+      ready: ready && !this.#stopping,
+      queues: this.#queues.list(),
+    };
   }
 
   stats(): Record<string, unknown> {
@@ -131,6 +141,7 @@ class WarmBridge implements Bridge {
       replayed: this.#replayed,
       stored_replies: this.#byRequestId.stored,
       engines: Object.fromEntries(engines),
+      queues: this.#queues.list(),
     };
   }
 
@@ -139,6 +150,14 @@ class WarmBridge implements Bridge {
     return this.#desks.flatMap((desk) =>
       desk.pool.sessions.map((session) => sessionReport(desk, session, nowMs)),
     );
+  }
+
+  reportQueue(from: object, queue: QueueReport): boolean {
+    return this.#queues.report(from, queue);
+  }
+
+  forgetQueue(from: object): void {
+    this.#queues.forget(from);
   }
 
   drain(): Promise<void> {
@@ -158,6 +177,7 @@ class WarmBridge implements Bridge {
 
   #run(query: Query, listener: QueryListener): Ticket {
     const nowMs = this.#clock.monotonicMs();
+    failpoint('srv.enqueue');
     const desk = this.#route(query.model);
     const flight = new Flight(query, listener, desk, nowMs, this.#hangar);
     this.#open += 1;

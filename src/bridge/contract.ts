@@ -7,6 +7,7 @@
 
 import type { TurnResult, TurnStage } from '../engines/index.js';
 import type { WarmlineError } from '../errors.js';
+import type { QueueReport } from './queues.js';
 
 export interface Query {
   readonly question: string;
@@ -57,6 +58,12 @@ export interface Bridge {
   health(): BridgeHealth;
   stats(): Record<string, unknown>;
   sessions(): Record<string, unknown>[];
+  /**
+   * Shows what an autopoll says of its queue, until `from` says something new or is forgotten.
+   * @returns false when too many queues are shown already
+   */
+  reportQueue(from: object, queue: QueueReport): boolean;
+  forgetQueue(from: object): void;
   /** Refuses new queries with `shutting_down`; resolves when no query runs. */
   drain(): Promise<void>;
   /** Ends every session at once; running queries fail with `shutting_down`. */
@@ -68,6 +75,8 @@ export interface BridgeHealth {
   readonly ready: boolean;
   /** One entry per engine: state, sessions warm/busy/starting, queued, last failure, auth, limit. */
   readonly engines: Record<string, unknown>[];
+  /** One entry for each autopoll that reports; see `docs/protocol.md`. */
+  readonly queues: Record<string, unknown>[];
   /** Process ids of engine children, for the zombie count. */
   readonly childPids: readonly number[];
 }

@@ -9,4 +9,5 @@ export type {
   Ticket,
 } from './contract.js';
 export type { ConfiguredEngine } from './desk.js';
+export type { QueueReport } from './queues.js';
 export type { ReplayLimits } from './request-ids.js';

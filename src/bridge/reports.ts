@@ -13,7 +13,11 @@ export interface Now {
   readonly wallMs: number;
 }
 
-export function bridgeHealth(desks: readonly Desk[], usual: Desk, now: Now): BridgeHealth {
+export function bridgeHealth(
+  desks: readonly Desk[],
+  usual: Desk,
+  now: Now,
+): Omit<BridgeHealth, 'queues'> {
   const states = desks.map((desk) => deskState(desk, now.monotonicMs));
   const serves = firstThatServes(usual, now.monotonicMs);
   const { warm, busy } = serves?.pool.counts ?? { warm: 0, busy: 0 };

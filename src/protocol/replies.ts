@@ -64,9 +64,9 @@ export const DeltaReply = z.looseObject({
 
 export const PongReply = z.looseObject({ type: z.literal('pong'), id });
 
-/** `health`, `stats`, `sessions`, `welcome`, `help`: reports for people and monitors. */
+/** Reports for people and monitors; `reported` says that one was taken in. */
 export const ReportReply = z.looseObject({
-  type: z.enum(['health', 'stats', 'sessions', 'welcome', 'help']),
+  type: z.enum(['health', 'stats', 'sessions', 'welcome', 'help', 'reported']),
   id,
 });
 

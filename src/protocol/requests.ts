@@ -5,6 +5,7 @@
  * the wrong type is refused by name.
  */
 import { z } from 'zod';
+import { QueueReport } from './queue-report.js';
 
 /** Longest accepted `id`, in UTF-16 units. */
 export const MAX_ID_LENGTH = 128;
@@ -59,6 +60,13 @@ export const HelloRequest = z.object({
   client: z.string().max(256).optional(),
 });
 
+/** From an autopoll: what it says of its queue stands as long as its connection. */
+export const ReportRequest = z.object({
+  type: z.literal('report'),
+  id: RequestId.optional(),
+  queue: QueueReport,
+});
+
 export const Request = z.discriminatedUnion('type', [
   QueryRequest,
   CancelRequest,
@@ -67,6 +75,7 @@ export const Request = z.discriminatedUnion('type', [
   StatsRequest,
   SessionsRequest,
   HelloRequest,
+  ReportRequest,
   HelpRequest,
   QuitRequest,
 ]);

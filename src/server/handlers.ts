@@ -1,4 +1,6 @@
 /** Requests to replies. Handlers translate; what may run, wait or be joined the bridge decides. */
+
+import { failpoint } from '../failpoints/index.js';
 import { encodePong, encodeReply, type Request, type RequestId } from '../protocol/index.js';
 import type { Hub } from './hub.js';
 import type { RunningQuery } from './query.js';
@@ -7,7 +9,11 @@ import * as reports from './reports.js';
 /** A connection, as its handlers see it. */
 export interface Peer {
   send(line: string): void;
-  fail(code: 'not_found' | 'unauthorized', message: string, id: RequestId | undefined): void;
+  fail(
+    code: 'not_found' | 'unauthorized' | 'busy',
+    message: string,
+    id: RequestId | undefined,
+  ): void;
   running(id: RequestId): RunningQuery | undefined;
   ask(request: Extract<Request, { type: 'query' }>): void;
   /** Accepts lines of full length from now on. */
@@ -19,6 +25,7 @@ export interface Peer {
 }
 
 export function handle(request: Request, peer: Peer, hub: Hub): void {
+  failpoint('srv.parse');
   switch (request.type) {
     case 'query':
       peer.ask(request);
@@ -40,6 +47,9 @@ export function handle(request: Request, peer: Peer, hub: Hub): void {
       break;
     case 'sessions':
       report('sessions', request.id, reports.sessions(hub), peer);
+      break;
+    case 'report':
+      takeReport(request, peer, hub);
       break;
     case 'help':
       report('help', request.id, reports.help(), peer);
@@ -71,9 +81,14 @@ function greet(request: Extract<Request, { type: 'hello' }>, peer: Peer, hub: Hu
   report('welcome', request.id, reports.welcome(hub), peer);
 }
 
+function takeReport(request: Extract<Request, { type: 'report' }>, peer: Peer, hub: Hub): void {
+  if (hub.bridge.reportQueue(peer, request.queue)) report('reported', request.id, {}, peer);
+  else peer.fail('busy', 'the bridge shows as many queues as it can', request.id);
+}
+
 /** Reports cost many times a ping: one per turn of the event loop, or a flood delays others. */
 function report(
-  type: 'health' | 'stats' | 'sessions' | 'help' | 'welcome',
+  type: 'health' | 'stats' | 'sessions' | 'help' | 'welcome' | 'reported',
   id: RequestId | undefined,
   body: Record<string, unknown>,
   peer: Peer,

@@ -8,6 +8,7 @@ import {
 import type { Bridge } from '../bridge/index.js';
 import { type Clock, systemClock } from '../clock.js';
 import { ConfigError } from '../errors.js';
+import { failpoint } from '../failpoints/index.js';
 import type { Log } from '../log.js';
 import { encodeError } from '../protocol/index.js';
 import { listenOn, listenOnSocket, resolveHost } from './addresses.js';
@@ -100,12 +101,14 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
       turnAway(socket);
       return;
     }
+    failpoint('srv.accept');
     counters.accepted += 1;
     connections.add(new Connection(hub, socket, forget));
   }
 
   function forget(connection: Connection): void {
     connections.delete(connection);
+    bridge.forgetQueue(connection);
     if (connections.size === 0) allClosed?.();
   }
 
@@ -172,6 +175,7 @@ export function createServer(options: ServerOptions, bridge: Bridge, log: Log): 
 
   async function drain(deadlineMs: number): Promise<void> {
     stopAccepting();
+    failpoint('srv.drain');
     for (const connection of connections) connection.drain();
     if (connections.size > 0) {
       await new Promise<void>((resolve) => {

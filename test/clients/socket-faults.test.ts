@@ -380,6 +380,7 @@ describe('time and cancelling', () => {
         timeoutMs: 1,
         graceMs: 1,
         recall: () => undefined,
+        halt: () => undefined,
         settled: () => undefined,
       },
     );

@@ -54,10 +54,12 @@ export const answerByHand: Script = () => undefined;
 
 export class ScriptedBridge implements Bridge {
   readonly asked: Asked[] = [];
+  readonly queues = new Map<object, object>();
   report: BridgeHealth = {
     status: 'ok',
     ready: true,
     engines: [{ engine: 'scripted' }],
+    queues: [],
     childPids: [],
   };
   readonly #waiting: ((asked: Asked) => void)[] = [];
@@ -90,6 +92,15 @@ export class ScriptedBridge implements Bridge {
 
   sessions(): Record<string, unknown>[] {
     return [{ id: 's1', state: 'ready' }];
+  }
+
+  reportQueue(from: object, queue: object): boolean {
+    this.queues.set(from, queue);
+    return true;
+  }
+
+  forgetQueue(from: object): void {
+    this.queues.delete(from);
   }
 
   async drain(): Promise<void> {}
