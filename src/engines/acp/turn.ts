@@ -1,5 +1,6 @@
 /** What is heard of one turn while it runs: pure but for what it emits. */
 import { fault, type WarmlineError } from '../../errors.js';
+import { WholeCharacters } from '../characters.js';
 import { showable } from '../claude/failures.js';
 import type { TurnEvent, Usage } from '../engine.js';
 
@@ -8,8 +9,7 @@ const MAX_TITLE_CHARS = 200;
 export class TurnHeard {
   readonly #emit: (event: TurnEvent) => void;
   #answer = '';
-  /** First half of a character whose second half is in the next text. */
-  #half = '';
+  readonly #characters = new WholeCharacters();
   /** A tool was used since the last text: what follows is another paragraph. */
   #isInterrupted = false;
   #isOver = false;
@@ -33,7 +33,7 @@ export class TurnHeard {
 
   /** Nothing is emitted any more. */
   end(): void {
-    if (!this.#isIdle) this.#emitText(this.#half.toWellFormed());
+    if (!this.#isIdle) this.#emitText(this.#characters.end());
     this.#isOver = true;
   }
 
@@ -62,10 +62,7 @@ export class TurnHeard {
   #say(text: string): void {
     const isNext = this.#isInterrupted && this.#answer !== '';
     this.#isInterrupted = false;
-    const more = `${this.#half}${isNext ? '\n\n' : ''}${text}`;
-    const isCut = /[\ud800-\udbff]$/.test(more);
-    this.#half = isCut ? more.slice(-1) : '';
-    this.#emitText((isCut ? more.slice(0, -1) : more).toWellFormed());
+    this.#emitText(this.#characters.push(isNext ? `\n\n${text}` : text));
   }
 
   #emitText(text: string): void {

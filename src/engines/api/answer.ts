@@ -1,5 +1,6 @@
 /** Puts an answer together while it is streamed. */
 import { fault } from '../../errors.js';
+import { WholeCharacters } from '../characters.js';
 import type { Usage } from '../engine.js';
 import { KeyMask } from './key-mask.js';
 import type { Piece } from './model-api.js';
@@ -14,8 +15,7 @@ export class Draft {
   readonly #emit: (text: string) => void;
   readonly #mask: KeyMask;
   readonly #parts: string[] = [];
-  /** First half of a character whose second half is in the next piece. */
-  #half = '';
+  readonly #characters = new WholeCharacters();
   #usage: Usage | undefined;
   #stopReason: string | undefined;
 
@@ -40,7 +40,7 @@ export class Draft {
     if (stopReason === undefined) {
       throw fault('engine_error', 'the answer broke off before its end; ask again');
     }
-    this.#send(this.#mask.push(this.#half.toWellFormed()));
+    this.#send(this.#mask.push(this.#characters.end()));
     this.#send(this.#mask.end());
     const text = this.#parts.join('');
     if (text.trim() === '') throw empty(stopReason);
@@ -48,11 +48,7 @@ export class Draft {
   }
 
   #write(piece: string): void {
-    const text = this.#half + piece;
-    const end = text.charCodeAt(text.length - 1);
-    const isCut = end >= 0xd800 && end <= 0xdbff;
-    this.#half = isCut ? text.slice(-1) : '';
-    this.#send(this.#mask.push((isCut ? text.slice(0, -1) : text).toWellFormed()));
+    this.#send(this.#mask.push(this.#characters.push(piece)));
   }
 
   #send(text: string): void {

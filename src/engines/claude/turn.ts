@@ -3,6 +3,7 @@
  * does no input or output of its own.
  */
 import { fault, type WarmlineError } from '../../errors.js';
+import { WholeCharacters } from '../characters.js';
 import type { TurnEvent, TurnResult } from '../engine.js';
 import { brokenOff, emptyAnswer, explain } from './failures.js';
 import type { Heard, Result } from './messages.js';
@@ -30,8 +31,7 @@ export class TurnHeard {
   #why: WarmlineError | undefined;
   #over = false;
   #text = '';
-  /** First half of a character whose second half is in the next piece. */
-  #half = '';
+  readonly #characters = new WholeCharacters();
   #message: 'none' | 'open' | 'ended' = 'none';
   #broken = false;
   #begun = false;
@@ -90,7 +90,7 @@ export class TurnHeard {
         return;
       case 'text':
         // Of a turn that is to stop nothing is kept, however long the process goes on.
-        if (this.#why === undefined) this.#write(heard.text);
+        if (this.#why === undefined) this.#send(this.#characters.push(heard.text));
         return;
       case 'ended':
         this.#message = 'ended';
@@ -116,14 +116,6 @@ export class TurnHeard {
     }
   }
 
-  #write(piece: string): void {
-    const text = this.#half + piece;
-    const end = text.charCodeAt(text.length - 1);
-    const isCut = end >= 0xd800 && end <= 0xdbff;
-    this.#half = isCut ? text.slice(-1) : '';
-    this.#send((isCut ? text.slice(0, -1) : text).toWellFormed());
-  }
-
   #send(text: string): void {
     if (text === '') return;
     this.#text += text;
@@ -144,7 +136,7 @@ export class TurnHeard {
 
   #conclude(result: Result): void {
     this.#over = true;
-    if (this.#why === undefined) this.#send(this.#half.toWellFormed());
+    if (this.#why === undefined) this.#send(this.#characters.end());
     const why = this.#why ?? this.#failureOf(result);
     if (why !== undefined) {
       this.#reject(why);
