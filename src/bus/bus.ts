@@ -43,6 +43,8 @@ export interface ClaimRequest {
   readonly conversations?: readonly string[] | undefined;
   /** Also questions whose conversation has expired. */
   readonly includeExpired?: boolean | undefined;
+  /** No questions that name one of these models now; the empty text stands for naming none. */
+  readonly withoutModels?: readonly string[] | undefined;
 }
 
 export type Kept = 'kept' | 'lost';

@@ -30,6 +30,8 @@ export type ParsedQuestion =
 
 const MAX_QUERY_ID = 256;
 
+const Model = z.string().min(1).max(256);
+
 const Priority = z.number().int().min(-1000).max(1000);
 
 const QueryBody = z.object({
@@ -37,7 +39,7 @@ const QueryBody = z.object({
   question: z.string().refine((text) => text.trim() !== '', 'must not be blank'),
   context_file: z.string().min(1).max(4096).nullish(),
   session: z.string().min(1).max(256).nullish(),
-  model: z.string().min(1).max(256).nullish(),
+  model: Model.nullish(),
   priority: Priority.nullish(),
   timeout_ms: z.number().int().min(1).max(86_400_000).nullish(),
   depends_on: z
@@ -85,13 +87,26 @@ export function parseQuestion(message: unknown, metadata: unknown): ParsedQuesti
     : fromText(message);
 }
 
-/** What taking a row in needs to know of it: its priority among questions, or that it is none. */
-export function priorityOf(message: unknown, metadata: unknown): number | 'ignored' {
+/** What taking a question in needs to know of it. */
+export interface Glance {
+  readonly priority: number;
+  /** The engine or model that it names. */
+  readonly model: string | undefined;
+}
+
+const PLAIN_GLANCE: Glance = { priority: 0, model: undefined };
+
+/** A first look at a row: whether it is a question, and where it belongs among the others. */
+export function glanceAt(message: unknown, metadata: unknown): Glance | 'ignored' {
   const body = typeof message === 'string' ? parseJson(message) : undefined;
   if (isQuery(body)) {
-    return body.priority === undefined ? 0 : (Priority.safeParse(body.priority).data ?? 0);
+    if (body.priority === undefined && body.model === undefined) return PLAIN_GLANCE;
+    return {
+      priority: Priority.safeParse(body.priority).data ?? 0,
+      model: Model.safeParse(body.model).data,
+    };
   }
-  return parseQuestion(message, metadata).kind === 'ignored' ? 'ignored' : 0;
+  return parseQuestion(message, metadata).kind === 'ignored' ? 'ignored' : PLAIN_GLANCE;
 }
 
 /** The question of a row taken in earlier: still owed an answer if its writer changed it since. */

@@ -39,6 +39,30 @@ export function busSuite(name: string, open: () => BusHarness): void {
     const ids = (leases: readonly Lease[]) => leases.map((lease) => lease.questionId);
     const answersTo = (id: number) => h.rows().filter((row) => inReplyTo(row.metadata) === id);
 
+    describe('a claim without some models', () => {
+      test('passes over the questions that name them, and only over these', async () => {
+        const busy = await ask(await converse(), 'why?', { model: 'busy' });
+        const plain = await ask(await converse());
+        const other = await ask(await converse(), 'why?', { model: 'other' });
+        const without = (...withoutModels: string[]) => bus.claim({ ...ALL, withoutModels });
+        expect(ids(await without('busy', ''))).toEqual([other]);
+        expect(ids(await without('busy'))).toEqual([plain]);
+        expect(ids(await without('nobody'))).toEqual([busy]);
+      });
+
+      test('passes over the next question of a conversation whose answer it shares a transaction with', async () => {
+        const conversation = await converse();
+        const plain = await ask(conversation);
+        const busy = await ask(conversation, 'why?', { model: 'busy' });
+        const lease = await claimOne();
+        expect(lease.questionId).toBe(plain);
+        const done = bus.complete(lease, answer());
+        expect(await bus.claim({ ...ALL, withoutModels: ['busy'] })).toEqual([]);
+        expect(await done).toBe('kept');
+        expect(ids(await bus.claim(ALL))).toEqual([busy]);
+      });
+    });
+
     describe('an attempt', () => {
       test('is kept with its times, its end and what is known of its turn', async () => {
         const id = await ask(await converse());

@@ -1,6 +1,6 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
 import type { Attempt, AttemptOutcome, Lease, Side, TurnRecord } from '../bus.js';
-import { priorityOf } from '../question.js';
+import { glanceAt } from '../question.js';
 import { within } from '../turn-record.js';
 
 /** A row of `messages`. Columns that other programs fill may hold anything. */
@@ -17,6 +17,7 @@ export interface MessageRow {
 export interface Work {
   readonly id: number;
   readonly priority: number;
+  readonly model: string | undefined;
   readonly seenAtUs: number;
 }
 
@@ -96,11 +97,11 @@ export class MemoryBusFile {
   takeIn(session: Side, nowUs: number): void {
     for (const [id, row] of this.unsorted(session)) {
       if (typeof row.conversationId !== 'string') continue;
-      const priority = priorityOf(row.message, row.metadata);
-      if (priority === 'ignored') {
+      const glance = glanceAt(row.message, row.metadata);
+      if (glance === 'ignored') {
         this.ignorable.set(id, { session, conversationId: row.conversationId });
       } else {
-        this.#enqueue(session, row.conversationId, { id, priority, seenAtUs: nowUs });
+        this.#enqueue(session, row.conversationId, { id, ...glance, seenAtUs: nowUs });
       }
     }
     this.#cursors.set(session, this.#lastId);

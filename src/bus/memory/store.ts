@@ -43,7 +43,7 @@ export function createMemoryBus(options: MemoryBusOptions = {}): Bus {
   return new MemoryBus(options);
 }
 
-type Among = Pick<ClaimRequest, 'conversations' | 'includeExpired'>;
+type Among = Pick<ClaimRequest, 'conversations' | 'includeExpired' | 'withoutModels'>;
 
 class MemoryBus implements Bus {
   readonly #file: MemoryBusFile;
@@ -235,6 +235,7 @@ class MemoryBus implements Bus {
   #heads(request: Among, nowUs: number): Lane[] {
     return this.#lanes(request)
       .filter((lane) => lane.state.at === 'ready' && lane.readyAtUs <= nowUs)
+      .filter((lane) => !request.withoutModels?.includes(lane.queue[0]?.model ?? ''))
       .sort((one, other) => one.rankUs - other.rankUs || one.number - other.number);
   }
 

@@ -39,6 +39,7 @@ export interface LaneInHand {
   readonly plain: boolean;
   readonly message: unknown;
   readonly metadata: unknown;
+  readonly model: string | null;
 }
 
 export class Answers {
@@ -120,7 +121,7 @@ export class Answers {
       return false;
     }
     lanes.delete(lease.lane);
-    const [, , , id, priority, seenAtUs, plain, message, metadata] = row;
+    const [, , , id, priority, seenAtUs, plain, message, metadata, model] = row;
     if (id === null) sql.endLane.run(lease.lane, lease.questionId, lease.token);
     else {
       this.#inHand.push({
@@ -132,6 +133,7 @@ export class Answers {
         plain: plain === 1,
         message,
         metadata,
+        model,
       });
     }
     this.#settlements.left(lease.questionId);

@@ -66,10 +66,14 @@ export class Claims {
     }
     const leases: Lease[] = [];
     const among = request.conversations && new Set(request.conversations);
+    const without = new Set(request.withoutModels);
     let inHand = answers.takeInHand(
       sql,
-      ({ plain, message, completed }) =>
-        plain && !mayDepend(message) && (!among || among.has(completed.conversationId)),
+      ({ plain, message, model, completed }) =>
+        plain &&
+        !mayDepend(message) &&
+        !without.has(model ?? '') &&
+        (!among || among.has(completed.conversationId)),
     );
     // Heads that turn out not to be leasable leave their place to others: look again until full.
     while (leases.length < request.limit) {
@@ -79,6 +83,7 @@ export class Claims {
         now: naiveUtc(wallUs),
         nowUs: wallUs,
         limit: Math.min(HEADS_PAGE, room),
+        without: request.withoutModels ? JSON.stringify(request.withoutModels) : null,
       };
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })

@@ -2,7 +2,7 @@
  * Takes new rows of `messages` into our own tables, by a watermark on their id. Runs inside the
  * transaction of a claim. A row of any shape is taken or passed over; none stops the others.
  */
-import { priorityOf } from '../question.js';
+import { type Glance, glanceAt } from '../question.js';
 import { LARGE, type NewRow, OVERSIZED, type WorkRow } from './rows.js';
 import type { Statements } from './statements.js';
 
@@ -99,21 +99,20 @@ export class Ingest {
 
   #store(sql: Statements, entries: readonly Entry[], nowUs: number): void {
     const session = this.#session;
-    const chains = new Map<string, Entry[]>();
-    for (const entry of entries) {
-      const { id, conversation } = entry;
-      if (entry.priority === 'ignored') {
+    const chains = new Map<string, Link[]>();
+    for (const { id, conversation, glance } of entries) {
+      if (glance === 'ignored') {
         sql.addIgnorable.run({ id, session, conversation, nowUs });
         continue;
       }
       const chain = chains.get(conversation);
-      if (chain) chain.push(entry);
-      else chains.set(conversation, [entry]);
+      if (chain) chain.push({ id, ...glance });
+      else chains.set(conversation, [{ id, ...glance }]);
     }
     const work: WorkRow[] = [];
     for (const chain of chains.values()) {
-      for (const [index, { id, priority }] of chain.entries()) {
-        work.push([id, chain[index + 1]?.id ?? null, Number(priority), nowUs]);
+      for (const [index, { id, priority, model }] of chain.entries()) {
+        work.push([id, chain[index + 1]?.id ?? null, priority, nowUs, model ?? null]);
       }
     }
     // In the order of the table, so that each of its pages is written to once.
@@ -121,21 +120,29 @@ export class Ingest {
     for (const [conversation, chain] of chains) this.#extendLane(sql, conversation, chain, nowUs);
   }
 
-  #extendLane(sql: Statements, conversation: string, chain: readonly Entry[], nowUs: number): void {
+  #extendLane(sql: Statements, conversation: string, chain: readonly Link[], nowUs: number): void {
     const [head] = chain;
     const tail = chain.at(-1);
     if (!head || !tail) return;
     const session = this.#session;
     sql.linkTail.run(head.id, session, conversation);
-    const rankUs = nowUs - Number(head.priority) * 1_000_000;
+    const rankUs = nowUs - head.priority * 1_000_000;
     sql.growLane.run(session, conversation, head.id, tail.id, chain.length, rankUs);
   }
 }
 
+/** What is never read gets its error answer in its turn. */
+const UNREAD: Glance = { priority: 0, model: undefined };
+
 interface Entry {
   readonly id: number;
   readonly conversation: string;
-  readonly priority: number | 'ignored';
+  readonly glance: Glance | 'ignored';
+}
+
+/** A question of a conversation, to be linked to the next one. */
+interface Link extends Glance {
+  readonly id: number;
 }
 
 interface Taken {
@@ -156,6 +163,6 @@ function sort(row: NewRow): Entry | undefined {
   const [id, conversation, ours, size, message, metadata] = row;
   // Without a conversation nobody can be answered, and no lane can hold it.
   if (!ours || typeof conversation !== 'string') return undefined;
-  const priority = size === OVERSIZED ? 0 : priorityOf(message, metadata);
-  return { id, conversation, priority };
+  const glance = size === OVERSIZED ? UNREAD : glanceAt(message, metadata);
+  return { id, conversation, glance };
 }

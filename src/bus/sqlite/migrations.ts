@@ -117,6 +117,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE warmline_lanes_2 RENAME TO warmline_lanes;
   CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
 
+  ALTER TABLE warmline_work ADD COLUMN model TEXT;
+
   ALTER TABLE warmline_done ADD COLUMN engine TEXT;
   ALTER TABLE warmline_done ADD COLUMN started_at_us INTEGER
     CHECK (started_at_us BETWEEN claimed_at_us AND completed_at_us);

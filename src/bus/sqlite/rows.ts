@@ -4,6 +4,8 @@ export interface HeadsParams {
   now: string;
   nowUs: number;
   limit: number;
+  /** JSON list of models; null for none. */
+  without: string | null;
 }
 
 export type NewRow = readonly [
@@ -26,6 +28,7 @@ export type WorkRow = readonly [
   nextId: number | null,
   priority: number,
   seenAtUs: number,
+  model: string | null,
 ];
 
 export type ParentRow = readonly [
@@ -47,6 +50,7 @@ export type LaneRow = readonly [
   plain: 0 | 1 | null,
   message: unknown,
   metadata: unknown,
+  model: string | null,
 ];
 
 export interface Head {

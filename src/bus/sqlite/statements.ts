@@ -39,6 +39,10 @@ const OURS = isFor(':session');
  */
 const MAX_PLAIN_BYTES = 65_536;
 
+/** Questions for other models than those of a JSON list; one that names none has the empty model. */
+const ALLOWED = `(:without IS NULL
+  OR coalesce(w.model, '') NOT IN (SELECT value FROM json_each(:without)))`;
+
 const sizeOf = (table: string) =>
   `coalesce(octet_length(${table}.message), 0) + coalesce(octet_length(${table}.metadata), 0)`;
 
@@ -85,7 +89,7 @@ export function prepareStatements(db: Database) {
     textOf: tuples<[id: number], readonly [message: unknown, metadata: unknown]>(
       `SELECT message, metadata FROM messages WHERE id = ?`,
     ),
-    addWork: bulkInsert<WorkRow>(db, 'INSERT INTO warmline_work VALUES', '(?, ?, ?, ?)'),
+    addWork: bulkInsert<WorkRow>(db, 'INSERT INTO warmline_work VALUES', '(?, ?, ?, ?, ?)'),
     linkTail: hot<[id: number, session: string, conversation: string]>(
       `UPDATE warmline_work SET next_id = ?
        WHERE question_id = (SELECT tail_id FROM warmline_lanes
@@ -112,10 +116,13 @@ export function prepareStatements(db: Database) {
     ),
 
     // Claiming.
-    anyReady: one<{ session: string; nowUs: number; conversations: string | null }, unknown>(
-      `SELECT 1 FROM warmline_lanes
+    anyReady: one<
+      Pick<HeadsParams, 'session' | 'nowUs' | 'without'> & { conversations: string | null },
+      unknown
+    >(
+      `SELECT 1 FROM warmline_lanes l JOIN warmline_work w ON w.question_id = l.head_id
        WHERE session = :session AND state = 'ready' AND ready_at_us <= :nowUs
-         AND ${AMONG('conversation_id')} LIMIT 1`,
+         AND ${AMONG('conversation_id')} AND ${ALLOWED} LIMIT 1`,
     ),
     anyExpired: one<{ session: string; conversations: string | null }, unknown>(
       `SELECT 1 FROM warmline_lanes
@@ -179,7 +186,7 @@ export function prepareStatements(db: Database) {
               m.id IS NOT NULL AND c.id IS NOT NULL AND ${sizeOf('m')} <= ${MAX_PLAIN_BYTES}
                 AND coalesce(julianday(c.expires_at) > julianday(?), 1),
               CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.message END,
-              CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.metadata END
+              CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.metadata END, n.model
        FROM json_each(?) AS wanted
        CROSS JOIN warmline_lanes l ON l.lane_id = wanted.value
        LEFT JOIN warmline_work h ON h.question_id = l.head_id
@@ -360,7 +367,7 @@ function heads(filter: string): string {
     JOIN warmline_work w ON w.question_id = l.head_id
     LEFT JOIN messages m ON m.id = l.head_id
     LEFT JOIN conversations c ON c.id = l.conversation_id
-    WHERE l.session = :session AND l.state = 'ready' AND l.ready_at_us <= :nowUs ${filter}
+    WHERE l.session = :session AND l.state = 'ready' AND l.ready_at_us <= :nowUs ${filter} AND ${ALLOWED}
     ORDER BY l.rank_us LIMIT :limit`;
 }
 

@@ -336,8 +336,9 @@ export class SqliteBus implements Bus {
   #mayClaim(sql: Statements, request: ClaimRequest): boolean {
     const { session } = this;
     const nowUs = this.#clock.wallUs();
+    const without = request.withoutModels ? JSON.stringify(request.withoutModels) : null;
     return (
-      sql.anyReady.get({ session, nowUs, conversations: listOf(request) }) !== undefined ||
+      sql.anyReady.get({ session, nowUs, conversations: listOf(request), without }) !== undefined ||
       this.#hasUnsorted(sql, request)
     );
   }
