@@ -19,6 +19,8 @@ export interface QueryOptions extends WaitOptions {
   /** Key of a sticky session: questions with the same key share a context. Absent: a fresh one. */
   readonly session?: string | undefined;
   readonly model?: string | undefined;
+  /** Time for the turn alone, from when a session takes it up, in milliseconds. */
+  readonly turnTimeoutMs?: number | undefined;
   /** Higher goes first among waiting questions, -1000 to 1000. Default 0. */
   readonly priority?: number | undefined;
   /** Makes the question idempotent: the same id joins the running one or gets its stored answer. */
@@ -59,6 +61,8 @@ export interface Answer {
   readonly elapsedMs: number;
   /** Part of `elapsedMs` spent waiting for a session, in milliseconds. */
   readonly queuedMs: number;
+  /** When the engine first gave a sign of life, in milliseconds from the same beginning. */
+  readonly firstByteMs?: number | undefined;
   readonly usage?: Readonly<Record<string, number>> | undefined;
   readonly stopReason?: string | undefined;
   readonly requestId?: string | undefined;
@@ -88,6 +92,7 @@ export function toQuery(
     context_file: options.contextFile,
     session: options.session,
     model: options.model,
+    turn_timeout_ms: options.turnTimeoutMs,
     priority: options.priority,
     request_id: options.requestId,
     on_disconnect: options.onDisconnect,
@@ -113,6 +118,7 @@ export function toAnswer(reply: ReplyObject): Answer {
     session: checked.session,
     elapsedMs: checked.elapsed_ms,
     queuedMs: checked.queued_ms,
+    firstByteMs: checked.first_byte_ms,
     usage: checked.usage,
     stopReason: checked.stop_reason,
     requestId: checked.request_id,
@@ -133,6 +139,7 @@ function isPlainResponse(reply: ReplyObject): reply is ResponseReply {
     typeof reply.session === 'string' &&
     typeof reply.elapsed_ms === 'number' &&
     typeof reply.queued_ms === 'number' &&
+    (reply.first_byte_ms === undefined || typeof reply.first_byte_ms === 'number') &&
     reply.usage === undefined &&
     reply.stop_reason === undefined &&
     (reply.request_id === undefined || typeof reply.request_id === 'string')

@@ -19,7 +19,17 @@ export interface BridgeErrorOptions {
   readonly retryable: boolean;
   /** When trying again can succeed, in milliseconds from now. */
   readonly retryAfterMs?: number | undefined;
+  readonly turn?: FailedTurn | undefined;
   readonly cause?: unknown;
+}
+
+/** What is known of a turn that failed; times in milliseconds since the server took the question. */
+export interface FailedTurn {
+  readonly engine: string;
+  readonly elapsedMs: number;
+  /** Part of it spent waiting for a session. */
+  readonly queuedMs: number;
+  readonly firstByteMs?: number | undefined;
 }
 
 /** Every failure of a request: a stable `code` for programs, a sentence for people. */
@@ -28,12 +38,15 @@ export class BridgeError extends Error {
   readonly code: BridgeErrorCode;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  /** Known when a session had taken the question up. */
+  readonly turn: FailedTurn | undefined;
 
   constructor(code: BridgeErrorCode, message: string, options: BridgeErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable;
     this.retryAfterMs = options.retryAfterMs;
+    this.turn = options.turn;
   }
 }
 
@@ -66,5 +79,12 @@ export function fromErrorReply(reply: unknown): BridgeError {
   return new BridgeError(isErrorCode(code) ? code : 'internal', message, {
     retryable,
     retryAfterMs,
+    turn: turnOf(parsed.data),
   });
+}
+
+function turnOf(reply: ErrorReply): FailedTurn | undefined {
+  const { engine, elapsed_ms: elapsedMs, queued_ms: queuedMs, first_byte_ms: firstByteMs } = reply;
+  if (engine === undefined || elapsedMs === undefined || queuedMs === undefined) return undefined;
+  return { engine, elapsedMs, queuedMs, firstByteMs };
 }

@@ -18,6 +18,7 @@ export {
   type BridgeErrorCode,
   type ClientErrorCode,
   ConnectionLost,
+  type FailedTurn,
 } from './errors.js';
 export type { BridgeClientEvents, BridgeClientOptions } from './options.js';
 export type { AnswerStream } from './stream.js';

@@ -17,17 +17,25 @@ export interface Query {
   readonly model?: string | undefined;
   /** Total time the asker gives, queueing included, in milliseconds. */
   readonly timeoutMs?: number | undefined;
+  /** Time for the turn itself, from when a session takes it up, in milliseconds. */
+  readonly turnTimeoutMs?: number | undefined;
   /** Higher goes first among waiting queries; default 0. */
   readonly priority?: number | undefined;
   readonly requestId?: string | undefined;
 }
 
-export interface QueryReply extends TurnResult {
+/** A turn that a session took up; times in milliseconds since the query was asked. */
+export interface FailedTurn {
   readonly engine: string;
-  /** Id of the warm session that answered, or the sticky key's session id. */
-  readonly session: string;
   readonly elapsedMs: number;
   readonly queuedMs: number;
+  /** The first sign of life of the engine, if there was any. */
+  readonly firstByteMs?: number | undefined;
+}
+
+export interface QueryReply extends TurnResult, FailedTurn {
+  /** Id of the warm session that answered, or the sticky key's session id. */
+  readonly session: string;
   readonly requestId?: string | undefined;
 }
 
@@ -43,7 +51,11 @@ export interface QueryListener {
 
 export type QueryOutcome =
   | { readonly ok: true; readonly reply: QueryReply }
-  | { readonly ok: false; readonly error: WarmlineError };
+  | {
+      readonly ok: false;
+      readonly error: WarmlineError;
+      readonly turn?: FailedTurn | undefined;
+    };
 
 export interface Ticket {
   /** Stops the work unless someone else joined it by `requestId`; `done` follows with `cancelled`. */

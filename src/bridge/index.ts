@@ -2,6 +2,7 @@ export { type BridgeOptions, createBridge } from './bridge.js';
 export type {
   Bridge,
   BridgeHealth,
+  FailedTurn,
   Query,
   QueryListener,
   QueryOutcome,

@@ -8,7 +8,7 @@ import type { ContextFile } from '../context/index.js';
 import type { TurnEvent, TurnResult, TurnStage } from '../engines/index.js';
 import { fault, type WarmlineError } from '../errors.js';
 import type { Job, Work } from '../sessions/index.js';
-import type { Query, QueryListener, QueryOutcome, Ticket } from './contract.js';
+import type { FailedTurn, Query, QueryListener, QueryOutcome, Ticket } from './contract.js';
 import type { Desk } from './desk.js';
 import type { LookedUp } from './lookups.js';
 import { firstToPass, mayFallBack } from './routing.js';
@@ -45,6 +45,7 @@ export class Flight implements Work, LookedUp {
   readonly #askers: Asker[];
   #sessionId = '';
   #startedMs: number | undefined = undefined;
+  #heardMs: number | undefined = undefined;
   #waited = false;
   #position = 0;
   #progressMs = Number.NEGATIVE_INFINITY;
@@ -88,6 +89,10 @@ export class Flight implements Work, LookedUp {
     return this.query.timeoutMs;
   }
 
+  get turnTimeoutMs(): number | undefined {
+    return this.query.turnTimeoutMs;
+  }
+
   join(listener: QueryListener): Ticket {
     const asker = new Asker(this, listener);
     this.#askers.push(asker);
@@ -124,6 +129,7 @@ export class Flight implements Work, LookedUp {
   }
 
   event(event: TurnEvent, nowMs: number): void {
+    this.#heardMs ??= nowMs;
     let message: string | undefined;
     if (event.type === 'progress') {
       this.#stage = event.stage;
@@ -152,16 +158,18 @@ export class Flight implements Work, LookedUp {
       session: this.#sessionId,
       elapsedMs: nowMs - this.askedMs,
       queuedMs: (this.#startedMs ?? nowMs) - this.askedMs,
+      firstByteMs: this.#heardMs === undefined ? undefined : this.#heardMs - this.askedMs,
       requestId: this.query.requestId,
     };
     this.#land({ ok: true, reply });
   }
 
-  failed(error: WarmlineError): void {
+  failed(error: WarmlineError, nowMs = this.askedMs): void {
     if (this.over) return;
     if (mayFallBack(error) && !this.#streamed && this.#hangar.refused(this, error)) return;
     const earlier = this.#refusals?.map(({ why }) => why);
-    this.#land({ ok: false, error: earlier === undefined ? error : firstToPass(earlier, error) });
+    const told = earlier === undefined ? error : firstToPass(earlier, error);
+    this.#land({ ok: false, error: told, turn: this.#failedTurn(nowMs) });
   }
 
   /** Leaves an engine for its fall-back. Each is asked once, so that two may stand in for each other. */
@@ -171,6 +179,8 @@ export class Flight implements Work, LookedUp {
     this.#refusals = [...refusals, { desk: this.desk, why }];
     this.desk = desk;
     this.job = undefined;
+    this.#startedMs = undefined;
+    this.#heardMs = undefined;
     return true;
   }
 
@@ -183,6 +193,16 @@ export class Flight implements Work, LookedUp {
     } else {
       this.#hangar.unwanted(this);
     }
+  }
+
+  #failedTurn(nowMs: number): FailedTurn | undefined {
+    if (this.#startedMs === undefined) return undefined;
+    return {
+      engine: this.desk.name,
+      elapsedMs: nowMs - this.askedMs,
+      queuedMs: this.#startedMs - this.askedMs,
+      firstByteMs: this.#heardMs === undefined ? undefined : this.#heardMs - this.askedMs,
+    };
   }
 
   #delta(text: string): void {

@@ -89,6 +89,15 @@ export interface ErrorLine {
   readonly retryAfterMs?: number | undefined;
   /** Number of the offending line on this connection, from 1. */
   readonly line?: number | undefined;
+  /** Of a query that a session took up; times in milliseconds since it was asked. */
+  readonly turn?: FailedTurn | undefined;
+}
+
+export interface FailedTurn {
+  readonly engine: string;
+  readonly elapsedMs: number;
+  readonly queuedMs: number;
+  readonly firstByteMs?: number | undefined;
 }
 
 /**
@@ -96,7 +105,7 @@ export interface ErrorLine {
  * `response["answer"]` without looking at `type`.
  */
 export function encodeError(error: ErrorLine): string {
-  const { code, message, id } = error;
+  const { code, message, id, turn } = error;
   return encodeReply({
     type: 'error',
     id,
@@ -105,6 +114,21 @@ export function encodeError(error: ErrorLine): string {
     retryable: ERROR_CODES[code].retryable,
     retry_after_ms: error.retryAfterMs,
     line: error.line,
+    ...(turn !== undefined && turnFields(turn)),
     ...(id === undefined && { answer: `Error: ${message}`, sources: [] }),
   });
+}
+
+function turnFields({ engine, elapsedMs, queuedMs, firstByteMs }: FailedTurn) {
+  return {
+    engine,
+    elapsed_ms: rounded(elapsedMs),
+    queued_ms: rounded(queuedMs),
+    first_byte_ms: firstByteMs === undefined ? undefined : rounded(firstByteMs),
+  };
+}
+
+/** To the microsecond, as a response tells its times. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

@@ -17,6 +17,8 @@ export const ResponseReply = z.looseObject({
   session: z.string(),
   elapsed_ms: z.number(),
   queued_ms: z.number(),
+  /** When the engine first gave a sign of life, if it gave any before its answer. */
+  first_byte_ms: z.number().optional(),
   usage: z.record(z.string(), z.number()).optional(),
   stop_reason: z.string().optional(),
   request_id: z.string().optional(),
@@ -36,6 +38,11 @@ export const ErrorReply = z.looseObject({
   retry_after_ms: z.number().optional(),
   /** Number of the offending line on this connection, from 1. */
   line: z.number().int().optional(),
+  /** Of a query that a session took up: who worked on it, and when, as in a response. */
+  engine: z.string().optional(),
+  elapsed_ms: z.number().optional(),
+  queued_ms: z.number().optional(),
+  first_byte_ms: z.number().optional(),
   answer: z.string().optional(),
   sources: z.array(z.string()).optional(),
 });

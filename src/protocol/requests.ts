@@ -34,6 +34,7 @@ export const QueryRequest = z.object({
   /** Asks for `progress` lines without deltas: what an autopoll renews its leases by. */
   progress: z.boolean().optional(),
   timeout_ms: z.number().int().min(1).max(MAX_TIMEOUT_MS).optional(),
+  turn_timeout_ms: z.number().int().min(1).max(MAX_TIMEOUT_MS).optional(),
   priority: z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY).optional(),
   request_id: Key.optional(),
   on_disconnect: z.enum(['finish', 'cancel']).optional(),

@@ -7,10 +7,11 @@ import type { RequestId } from './requests.js';
 
 /** @param reply its times, in milliseconds, are told to the microsecond */
 export function encodeResponse(reply: ResponseReply): string {
-  const { id, usage, stop_reason: stop, request_id: request } = reply;
+  const { id, usage, first_byte_ms: heard, stop_reason: stop, request_id: request } = reply;
   let line = id === undefined ? '{"type":"response","answer":"' : startTo(id);
   line += `${escaped(reply.answer)}${afterAnswer(reply)}${milliseconds(reply.elapsed_ms)}`;
   line += `,"queued_ms":${milliseconds(reply.queued_ms)}`;
+  if (heard !== undefined) line += `,"first_byte_ms":${milliseconds(heard)}`;
   if (usage !== undefined) line += `,"usage":${JSON.stringify(usage)}`;
   if (stop !== undefined) line += `,"stop_reason":"${escaped(stop)}"`;
   if (request !== undefined) line += `,"request_id":"${escaped(request)}"`;

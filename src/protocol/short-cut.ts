@@ -27,7 +27,7 @@ export function isRequestId(value: unknown): value is RequestId {
 
 function readQuery(fields: Record<string, unknown>): QueryRequest | undefined {
   const { id, question, context_file, session, model, stream, progress } = fields;
-  const { timeout_ms, priority, request_id, on_disconnect } = fields;
+  const { timeout_ms, turn_timeout_ms, priority, request_id, on_disconnect } = fields;
   if (
     typeof question === 'string' &&
     !isBlank(question) &&
@@ -38,6 +38,7 @@ function readQuery(fields: Record<string, unknown>): QueryRequest | undefined {
     (stream === undefined || typeof stream === 'boolean') &&
     (progress === undefined || typeof progress === 'boolean') &&
     (timeout_ms === undefined || isWhole(timeout_ms, 1, MAX_TIMEOUT_MS)) &&
+    (turn_timeout_ms === undefined || isWhole(turn_timeout_ms, 1, MAX_TIMEOUT_MS)) &&
     (priority === undefined || isWhole(priority, -MAX_PRIORITY, MAX_PRIORITY)) &&
     (request_id === undefined || isText(request_id, MAX_KEY_LENGTH)) &&
     (on_disconnect === undefined || on_disconnect === 'finish' || on_disconnect === 'cancel')
@@ -52,6 +53,7 @@ function readQuery(fields: Record<string, unknown>): QueryRequest | undefined {
       stream,
       progress,
       timeout_ms,
+      turn_timeout_ms,
       priority,
       request_id,
       on_disconnect,

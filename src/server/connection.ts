@@ -26,7 +26,7 @@ import { countError } from './counters.js';
 import { Deadlines, TOKEN_FIRST, TOO_LATE } from './deadlines.js';
 import { handle, type Peer } from './handlers.js';
 import type { Hub } from './hub.js';
-import { type QueryOwner, RunningQuery } from './query.js';
+import { type FailedTurn, type QueryOwner, RunningQuery } from './query.js';
 import { unsentBytes, writeText } from './socket.js';
 
 type Phase = 'reading' | 'finishing' | 'ended' | 'closed';
@@ -274,10 +274,10 @@ export class Connection implements Peer, QueryOwner {
     this.send(encodeError({ code, message, id }));
   }
 
-  #failWith(error: WarmlineError, id: RequestId | undefined): void {
+  #failWith(error: WarmlineError, id: RequestId | undefined, turn?: FailedTurn): void {
     const { code, message, retryAfterMs } = error;
     countError(this.#hub.counters, code);
-    this.send(encodeError({ code, message, id, retryAfterMs }));
+    this.send(encodeError({ code, message, id, retryAfterMs, turn }));
   }
 
   // ---- what queries report
@@ -291,12 +291,12 @@ export class Connection implements Peer, QueryOwner {
     this.#queries.delete(query.request.id);
   }
 
-  failed(query: RunningQuery, error: WarmlineError): void {
+  failed(query: RunningQuery, error: WarmlineError, turn?: FailedTurn): void {
     if (error.code === 'internal') {
       this.#hub.log.error({ err: error }, 'query failed inside the server');
     }
     this.#queries.delete(query.request.id);
-    this.#failWith(error, query.request.id);
+    this.#failWith(error, query.request.id, turn);
   }
 
   // ---- what goes out

@@ -1,14 +1,23 @@
-import type { Bridge, Query, QueryListener, QueryOutcome, Ticket } from '../bridge/index.js';
+import type {
+  Bridge,
+  FailedTurn,
+  Query,
+  QueryListener,
+  QueryOutcome,
+  Ticket,
+} from '../bridge/index.js';
 import { toFault, type WarmlineError } from '../errors.js';
 import { failpoint } from '../failpoints/index.js';
 import { encodeReply, encodeResponse, type QueryRequest } from '../protocol/index.js';
+
+export type { FailedTurn };
 
 /** The connection a query came on, as its query sees it. */
 export interface QueryOwner {
   send(line: string): void;
   nowMs(): number;
   answered(query: RunningQuery): void;
-  failed(query: RunningQuery, error: WarmlineError): void;
+  failed(query: RunningQuery, error: WarmlineError, turn?: FailedTurn): void;
 }
 
 /**
@@ -72,7 +81,7 @@ export class RunningQuery implements QueryListener {
     if (this.#settled) return;
     this.#settled = true;
     if (!outcome.ok) {
-      this.#owner.failed(this, outcome.error);
+      this.#owner.failed(this, outcome.error, outcome.turn);
       return;
     }
     try {
@@ -96,6 +105,7 @@ export class RunningQuery implements QueryListener {
       session: reply.session,
       elapsed_ms: reply.elapsedMs,
       queued_ms: reply.queuedMs,
+      first_byte_ms: reply.firstByteMs,
       usage: reply.usage,
       stop_reason: reply.stopReason,
       request_id: reply.requestId,
@@ -131,6 +141,7 @@ function toQuery(request: QueryRequest): Query {
     session: request.session,
     model: request.model,
     timeoutMs: request.timeout_ms,
+    turnTimeoutMs: request.turn_timeout_ms,
     priority: request.priority,
     requestId: request.request_id,
   };

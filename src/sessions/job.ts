@@ -17,6 +17,8 @@ export interface Work {
   readonly askedMs: number;
   /** Time for waiting and answering together, in milliseconds; undefined leaves it to the pool. */
   readonly timeoutMs: number | undefined;
+  /** Time for the turn alone, in milliseconds; undefined leaves it to the pool. */
+  readonly turnTimeoutMs?: number | undefined;
   /** It waits; called at once and then every few seconds. `position` counts from 1. */
   waiting(position: number): void;
   started(sessionId: string, nowMs: number): void;

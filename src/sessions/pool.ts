@@ -188,8 +188,9 @@ export class Pool {
     session.key ??= job.key;
     job.session = session;
     job.endsByMs = job.expiresMs;
-    if (work.timeoutMs === undefined) {
-      job.endsByMs = Math.min(job.expiresMs, nowMs + this.limits.totalMs);
+    const { turnTimeoutMs } = work;
+    if (turnTimeoutMs !== undefined || work.timeoutMs === undefined) {
+      job.endsByMs = Math.min(job.expiresMs, nowMs + (turnTimeoutMs ?? this.limits.totalMs));
     }
     work.started(session.id, nowMs);
     session.run(job, nowMs);
