@@ -4,12 +4,14 @@ import Database from 'better-sqlite3';
 import { openSqliteBus } from '../src/bus/index.js';
 
 export const STAMP = '2026-01-01T00:00:00.000000';
+/** When old questions were answered, microseconds since the epoch. */
+const LONG_AGO_US = 1_600_000_000_000_000;
 const FOREVER = '2099-01-01T00:00:00';
 
 export interface Backlog {
   readonly questions: number;
   readonly conversations: number;
-  /** Handled rows already in `messages`. */
+  /** Questions that were finished long ago, in `messages` and in our audit. */
   readonly oldRows: number;
 }
 
@@ -37,6 +39,14 @@ export async function makeBus(file: string, backlog: Backlog): Promise<void> {
       message.run(idOf(number % backlog.conversations), text, number < backlog.oldRows ? 1 : 0);
     }
   })();
+  db.exec(`
+    INSERT INTO warmline_done (question_id, session, conversation_id, outcome, attempts, seen_at_us,
+                               claimed_at_us, started_at_us, completed_at_us, engine)
+    SELECT id, 'b', conversation_id, 'complete', 1, 0, ${LONG_AGO_US}, ${LONG_AGO_US},
+           ${LONG_AGO_US} + id % 1000 * 1000, 'fake' FROM messages WHERE read = 1;
+    INSERT INTO warmline_cursor SELECT 'b', coalesce(max(id), 0) FROM messages WHERE read = 1;
+    INSERT INTO warmline_counters VALUES ('b', 'complete', ${backlog.oldRows});
+  `);
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
 }
@@ -61,7 +71,9 @@ export function bareLoop(file: string, limit: number): number {
   );
   const read = db.prepare('UPDATE messages SET read = 1 WHERE id = ?');
   const done = db.prepare(
-    `INSERT INTO warmline_done VALUES (?, 'b', ?, 'complete', ?, 1, NULL, 0, 0, 1)`,
+    `INSERT INTO warmline_done (question_id, session, conversation_id, outcome, answer_id, attempts,
+                                seen_at_us, claimed_at_us, completed_at_us)
+     VALUES (?, 'b', ?, 'complete', ?, 1, 0, 0, 1)`,
   );
   const started = performance.now();
   for (const { id, conversation } of rows) {
@@ -96,7 +108,7 @@ export function recordedRate(file: string): { answers: number; rate: number } {
   const { answers, from, to } = db
     .prepare(
       `SELECT count(*) AS answers, min(claimed_at_us) AS "from", max(completed_at_us) AS "to"
-       FROM warmline_done WHERE outcome = 'complete'`,
+       FROM warmline_done WHERE outcome = 'complete' AND claimed_at_us > ${LONG_AGO_US}`,
     )
     .get() as { answers: number; from: number; to: number };
   db.close();
