@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import {
   type Answer,
+  type Failure,
   type Lease,
   type ParsedQuestion,
   planRetry,
@@ -30,10 +31,8 @@ export type Settlement =
   /** Not tried: the attempt is given back. */
   | { readonly step: 'release'; readonly delayMs: number };
 
-export interface TurnFailure {
-  readonly code: string;
+export interface TurnFailure extends Failure {
   readonly message: string;
-  readonly retryAfterMs?: number | undefined;
 }
 
 type Question = Extract<ParsedQuestion, { kind: 'question' }>;

@@ -3,7 +3,7 @@ export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus, type MemoryBusOptions } from './memory/store.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact } from './redact.js';
-export { DEFAULT_RETRY, planRetry, type RetryPlan, type RetryPolicy } from './retry.js';
+export { DEFAULT_RETRY, type Failure, planRetry, type RetryPlan, type RetryPolicy } from './retry.js';
 export { hasWalResetFix } from './sqlite/connection.js';
 export {
   type BusInspection,

@@ -4,9 +4,13 @@ export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
+  /** No further attempt begins once the failed ones took this long together. Default one hour. */
+  readonly scheduleToCloseMs?: number | undefined;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 500, maxDelayMs: 60_000 };
+
+const SCHEDULE_TO_CLOSE_MS = 3_600_000;
 
 /** Whatever time was named, a question is offered again after this: the time may be wrong. */
 const MAX_NAMED_MS = 15 * 60_000;
@@ -48,6 +52,12 @@ const NOT_TRIED = new Set([
 export interface Failure {
   readonly code: string;
   readonly retryAfterMs?: number | undefined;
+  /**
+   * How long the attempts that failed took together, this one included, in milliseconds. Only the
+   * time somebody worked on the question counts: what it waited for a parked engine, a bridge that
+   * was away or a machine that slept is not held against it.
+   */
+  readonly spentMs?: number | undefined;
 }
 
 /**
@@ -68,6 +78,8 @@ export function planRetry(
     const blind = failure.code.startsWith('engine_') && failure.retryAfterMs === undefined;
     return { step: 'park', delayMs: blind ? Math.round(PARK_MS * (0.75 + random / 2)) : delayMs };
   }
-  if (attempt >= policy.maxAttempts) return { step: 'answer_error', dead: true };
+  const { maxAttempts, scheduleToCloseMs = SCHEDULE_TO_CLOSE_MS } = policy;
+  const isLate = (failure.spentMs ?? 0) + delayMs >= scheduleToCloseMs;
+  if (attempt >= maxAttempts || isLate) return { step: 'answer_error', dead: true };
   return { step: 'retry', delayMs };
 }
