@@ -10,6 +10,8 @@ export interface NewBusQuestion {
   readonly question: string;
   readonly contextFile?: string | undefined;
   readonly model?: string | undefined;
+  /** Message ids and query ids of questions that have to be answered first. */
+  readonly dependsOn?: readonly (number | string)[] | undefined;
   /** A new conversation when absent. */
   readonly conversationId?: string | undefined;
   /** The side that asks. */
@@ -63,6 +65,7 @@ async function messageText(queryId: string, question: NewBusQuestion): Promise<s
     question: await redact(question.question),
     context_file: question.contextFile,
     model: question.model,
+    depends_on: question.dependsOn,
   });
   if (message.length > MAX_MESSAGE_CHARS) {
     throw new UsageError(

@@ -112,6 +112,15 @@ export function toCommandLine(flags: Flags, sections: readonly Section[]): strin
   return flags.config === undefined ? given : [`--config=${flags.config}`, ...given];
 }
 
+/** Message ids and query ids from text such as `--depends-on 41,q_7`. */
+export function questionIds(given: string): (number | string)[] {
+  const ids = given.split(',').map((id) => id.trim());
+  if (ids.includes('')) {
+    throw new InvalidArgumentError('It must be message ids or query ids with commas between them.');
+  }
+  return ids.map((id) => (/^[1-9]\d{0,15}$/.test(id) ? Number(id) : id));
+}
+
 /** A whole number of milliseconds from text such as `--timeout 60000`. */
 export function milliseconds(given: string): number {
   if (!/^[1-9]\d{0,8}$/.test(given)) {

@@ -2,7 +2,14 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../../src/version.js';
 import { complain, EXIT, exitCodeOf } from './failure.js';
-import { milliseconds, type Words, withAlias, withSetting, withSettings } from './options.js';
+import {
+  milliseconds,
+  questionIds,
+  type Words,
+  withAlias,
+  withSetting,
+  withSettings,
+} from './options.js';
 
 /** Runs one command. @returns its exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -101,6 +108,11 @@ function describe(exitWith: (code: number) => void): Command {
       .option('--conversation <ID>', 'conversation to ask in (default: a new one)')
       .option('--context <FILE>', 'document to answer from')
       .option('--model <NAME>', 'model to ask')
+      .option(
+        '--depends-on <IDS>',
+        'questions to be answered first: message ids or query ids with commas between them',
+        questionIds,
+      )
       .option('--create', 'make an empty bus when the file does not exist')
       .option('--wait', 'wait for the answer and print it')
       .option('--timeout <MS>', 'longest wait for the answer (default: 300000)', milliseconds)

@@ -9,6 +9,7 @@ interface SendWords {
   readonly conversation?: string;
   readonly context?: string;
   readonly model?: string;
+  readonly dependsOn?: readonly (number | string)[];
   readonly create?: boolean;
   readonly wait?: boolean;
   readonly timeout?: number;
@@ -28,6 +29,7 @@ export async function send(words: Words, question: string): Promise<number> {
       question,
       contextFile: given.context,
       model: given.model,
+      dependsOn: given.dependsOn,
       conversationId: given.conversation,
       from: session === 'b' ? 'a' : 'b',
     });
