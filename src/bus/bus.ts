@@ -141,8 +141,6 @@ export interface BusStats {
   readonly oldestPendingMs: number;
 }
 
-export type SideStatus = 'working' | 'waiting';
-
 export interface NewQuestion {
   readonly conversationId: string;
   readonly from: Side;
