@@ -39,35 +39,50 @@ export type Noted = Fact & {
   readonly wall_us: number;
 };
 
-let file: number | undefined;
+export class History {
+  readonly #file: number;
+
+  /** @throws ConfigError when the file cannot be written to */
+  constructor(path: string) {
+    try {
+      const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+      this.#file = openSync(path, flags, 0o600);
+    } catch (cause) {
+      throw new ConfigError(`the history ${path} cannot be written to; check its directory`, {
+        cause,
+      });
+    }
+  }
+
+  note(fact: Fact): void {
+    const noted: Noted = {
+      ...fact,
+      pid: process.pid,
+      mono_us: Number(process.hrtime.bigint() / 1000n),
+      wall_us: Date.now() * 1000,
+    };
+    writeSync(this.#file, `${JSON.stringify(noted)}\n`);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+/** What this process does goes here. */
+let own: History | undefined;
 
 /** @throws ConfigError when the file cannot be written to */
 export function openHistory(path: string): void {
   closeHistory();
-  try {
-    file = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
-  } catch (cause) {
-    throw new ConfigError(`the history ${path} cannot be written to; check its directory`, {
-      cause,
-    });
-  }
+  own = new History(path);
 }
 
 export function closeHistory(): void {
-  if (file !== undefined) closeSync(file);
-  file = undefined;
+  own?.close();
+  own = undefined;
 }
 
 export function note(fact: Fact): void {
-  if (file !== undefined) append(file, fact);
-}
-
-function append(to: number, fact: Fact): void {
-  const noted: Noted = {
-    ...fact,
-    pid: process.pid,
-    mono_us: Number(process.hrtime.bigint() / 1000n),
-    wall_us: Date.now() * 1000,
-  };
-  writeSync(to, `${JSON.stringify(noted)}\n`);
+  own?.note(fact);
 }
