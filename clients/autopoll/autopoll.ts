@@ -251,7 +251,7 @@ export class Autopoll {
 
   /** Resolves when the question's slot is free again: at its outcome, before that is committed. */
   #ask(turn: Turn): Promise<void> {
-    const { links, settings, clock } = this.#parts;
+    const { links, settings } = this.#parts;
     const { question } = turn.lease;
     if (question.kind !== 'question' || turn.over) return Promise.resolve();
     return new Promise((resolve) => {
@@ -264,26 +264,30 @@ export class Autopoll {
         done: (outcome) => {
           note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
           resolve();
-          const elapsedMs = clock.monotonicMs() - turn.startedMs;
-          if (!turn.over) this.#end(turn, this.#settlement(turn, outcome, elapsedMs));
+          if (!turn.over) this.#end(turn, this.#settlement(turn, outcome));
         },
       });
     });
   }
 
-  #settlement(turn: Turn, outcome: Outcome<Reply>, elapsedMs: number): Settlement {
-    const { settings } = this.#parts;
+  #settlement(turn: Turn, outcome: Outcome<Reply>): Settlement {
+    const { settings, clock } = this.#parts;
+    const { question } = turn.lease;
+    const ended = { atUs: clock.wallUs(), afterMs: clock.monotonicMs() - turn.startedMs };
     if (outcome.ok) {
       this.#outage.over();
-      return settleReply(outcome.value, elapsedMs, settings);
+      if (question.kind === 'question') {
+        settings.clocks?.answeredBy(question.model, outcome.value.engine);
+      }
+      return settleReply(outcome.value, ended, settings);
     }
-    const settlement = settleFailure(turn.lease, outcome.error, elapsedMs, Math.random(), settings);
+    const settlement = settleFailure(turn.lease, outcome.error, ended, Math.random(), settings);
     if (refusesEverything(outcome.error.code)) this.#outage.seen();
     return settlement;
   }
 
   #giveUp(turn: Turn, why: 'lost' | 'idle'): void {
-    const { log, settings } = this.#parts;
+    const { log, settings, clock } = this.#parts;
     const { questionId: question, attempt } = turn.lease;
     log.warn({ question, attempt, why }, 'turn given up');
     turn.pending?.cancel();
@@ -293,8 +297,8 @@ export class Autopoll {
       return;
     }
     const failure = { code: 'timeout', message: 'the turn made no progress for too long' };
-    const { idleGapMs } = settings;
-    this.#end(turn, settleFailure(turn.lease, failure, idleGapMs, Math.random(), settings));
+    const ended = { atUs: clock.wallUs(), afterMs: settings.idleGapMs };
+    this.#end(turn, settleFailure(turn.lease, failure, ended, Math.random(), settings));
   }
 
   #handBack(turn: Turn): void {

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { BridgeClientOptions } from '../socket/index.js';
 import { Autopoll, type AutopollSettings } from './autopoll.js';
+import { TurnClocks } from './clocks.js';
 import { Links } from './links.js';
 
 export interface RunOptions {
@@ -35,9 +36,17 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     session: options.session,
     observer: observe(log, fatal),
   });
+  const clocks = new TurnClocks(bus);
+  bus.watch(() => clocks.stale());
   const links = new Links(options.bridge, settings.concurrency);
   logConnection(links, log);
-  const autopoll = new Autopoll({ bus, links, clock: systemClock, log, settings });
+  const autopoll = new Autopoll({
+    bus,
+    links,
+    clock: systemClock,
+    log,
+    settings: { ...settings, clocks },
+  });
   const stop = AbortSignal.any([signal, fatal.signal]);
   try {
     if (options.once) {

@@ -7,14 +7,17 @@ import {
   type ParsedQuestion,
   planRetry,
   type RetryPolicy,
+  type TurnRecord,
 } from '../../src/bus/index.js';
-import type { QueryOptions, Answer as Reply } from '../socket/index.js';
+import type { FailedTurn, QueryOptions, Answer as Reply } from '../socket/index.js';
+import type { TurnClocks } from './clocks.js';
 
 export interface TurnSettings {
   /** The conversation is the session: its questions share a context. */
   readonly sticky: boolean;
-  /** Total time for a question that names none, in milliseconds. */
+  /** Time for a turn where neither its question nor `clocks` name one, in milliseconds. */
   readonly turnTimeoutMs: number;
+  readonly clocks?: TurnClocks | undefined;
   /** How answers name who wrote them. */
   readonly shardId: string;
   readonly retry: RetryPolicy;
@@ -27,13 +30,26 @@ export type Settlement =
       readonly delayMs: number;
       readonly code: string;
       readonly message: string;
+      readonly turn: TurnRecord | undefined;
     }
   /** Not tried: the attempt is given back. */
   | { readonly step: 'release'; readonly delayMs: number };
 
 export interface TurnFailure extends Failure {
   readonly message: string;
+  readonly turn?: FailedTurn | undefined;
 }
+
+/** When a turn came to its end. */
+export interface Ended {
+  /** Microseconds since the epoch. */
+  readonly atUs: number;
+  /** Milliseconds since the question was claimed. */
+  readonly afterMs: number;
+}
+
+/** A question waits this long for a session before that counts as a failed attempt. */
+const LONGEST_QUEUE_MS = 3_600_000;
 
 type Question = Extract<ParsedQuestion, { kind: 'question' }>;
 
@@ -61,17 +77,23 @@ export function answerWithoutAsking(lease: Lease, settings: TurnSettings): Answe
 /**
  * A question's own `session` belongs to its conversation, so that no conversation can enter another's
  * context. The request id makes a second attempt join the first one if that still runs, or take its
- * stored answer: asking again costs no second model call then.
+ * stored answer: asking again costs no second model call then. The time of a question is that of its
+ * turn: waiting in the queue of a busy bridge uses up none of it.
  */
 export function queryFor(lease: Lease, question: Question, settings: TurnSettings): QueryOptions {
   const { conversationId } = lease;
   const isSticky = question.session !== undefined || settings.sticky;
+  const turnTimeoutMs =
+    question.timeoutMs ??
+    settings.clocks?.timeoutMs(conversationId, question.model) ??
+    settings.turnTimeoutMs;
   return {
     contextFile: question.contextFile,
     session: isSticky ? sessionKey(conversationId, question.session) : undefined,
     model: question.model,
     priority: question.priority === 0 ? undefined : question.priority,
-    timeoutMs: question.timeoutMs ?? settings.turnTimeoutMs,
+    turnTimeoutMs,
+    timeoutMs: LONGEST_QUEUE_MS + turnTimeoutMs,
     requestId: `${conversationId}/${lease.questionId}/${lease.seenAtUs}`,
   };
 }
@@ -86,7 +108,7 @@ function sessionKey(conversationId: string, session: string | undefined): string
   return `bus/${conversationId.slice(0, 64)}/${digest}`;
 }
 
-export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSettings): Settlement {
+export function settleReply(reply: Reply, ended: Ended, settings: TurnSettings): Settlement {
   return {
     step: 'complete',
     answer: {
@@ -94,7 +116,8 @@ export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSetti
       sources: reply.sources,
       shardId: settings.shardId,
       llmType: reply.engine,
-      responseTimeSec: elapsedMs / 1000,
+      responseTimeSec: ended.afterMs / 1000,
+      turn: recordOf(reply, ended.atUs, reply.usage),
     },
   };
 }
@@ -103,28 +126,44 @@ export function settleReply(reply: Reply, elapsedMs: number, settings: TurnSetti
 export function settleFailure(
   lease: Lease,
   failure: TurnFailure,
-  elapsedMs: number,
+  ended: Ended,
   random: number,
   settings: TurnSettings,
 ): Settlement {
   const { code, message } = failure;
+  const turn = failure.turn && recordOf(failure.turn, ended.atUs);
   const plan = planRetry(failure, lease.attempt, random, settings.retry);
   switch (plan.step) {
     case 'retry':
-      return { step: 'retry', delayMs: plan.delayMs, code, message };
+      return { step: 'retry', delayMs: plan.delayMs, code, message, turn };
     case 'park':
       return { step: 'release', delayMs: plan.delayMs };
     case 'answer_error':
       return {
         step: 'complete',
-        answer: errorAnswer(settings, elapsedMs, {
-          code,
-          message,
-          attempts: lease.attempt,
-          dead: plan.dead,
-        }),
+        answer: {
+          ...errorAnswer(settings, ended.afterMs, {
+            code,
+            message,
+            attempts: lease.attempt,
+            dead: plan.dead,
+          }),
+          turn,
+        },
       };
   }
+}
+
+/** The times of the bridge count from when it took the question; its last one is now. */
+function recordOf(turn: FailedTurn, endedAtUs: number, usage?: Reply['usage']): TurnRecord {
+  const takenAtUs = endedAtUs - turn.elapsedMs * 1000;
+  return {
+    engine: turn.engine,
+    startedAtUs: takenAtUs + turn.queuedMs * 1000,
+    firstByteAtUs: turn.firstByteMs === undefined ? undefined : takenAtUs + turn.firstByteMs * 1000,
+    inputTokens: usage?.input_tokens,
+    outputTokens: usage?.output_tokens,
+  };
 }
 
 function errorAnswer(

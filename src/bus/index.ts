@@ -1,4 +1,6 @@
 export * from './bus.js';
+export * from './admin/timeouts.js';
+export * from './admin/recommend.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus, type MemoryBusOptions } from './memory/store.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
