@@ -1,12 +1,17 @@
 /** Wires an autopoll: bus file, socket client, signals and logs. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BusError, type BusObserver, openSqliteBus, type Side } from '../../src/bus/index.js';
+import { BusError, type BusObserver, openSqliteBus, type Side } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { BridgeClientOptions } from '../socket/index.js';
 import { Autopoll, type AutopollSettings } from './autopoll.js';
 import { TurnClocks } from './clocks.js';
+import { checkInChild, Housekeeping } from './housekeeping.js';
 import { Links } from './links.js';
+import { openSpooledBus } from './spool-bus.js';
+
+/** How often the size of the WAL file is looked at. */
+const TRIM_EVERY_MS = 60_000;
 
 export interface RunOptions {
   readonly db: string;
@@ -18,6 +23,10 @@ export interface RunOptions {
   /** How long `once` waits for a bridge before it gives up, in milliseconds. */
   readonly connectMs: number;
   readonly drainMs: number;
+  /** Where answers are kept while the bus cannot be written; nowhere but in memory without it. */
+  readonly spoolDir: string | undefined;
+  /** Time between two looks for damage in the bus, in milliseconds; 0 means never. */
+  readonly checkEveryMs: number;
   readonly log: Log;
   /** Aborted to stop: turns under way are finished first. */
   readonly signal: AbortSignal;
@@ -31,11 +40,9 @@ export interface RunOptions {
 export async function runAutopoll(options: RunOptions): Promise<void> {
   const { log, settings, signal } = options;
   const fatal = new AbortController();
-  const bus = openSqliteBus({
-    file: options.db,
-    session: options.session,
-    observer: observe(log, fatal),
-  });
+  const { db: file, session, spoolDir, checkEveryMs } = options;
+  const busOptions = { file, session, observer: observe(log, fatal) };
+  const bus = spoolDir ? openSpooledBus(busOptions, spoolDir, log) : openSqliteBus(busOptions);
   const clocks = new TurnClocks(bus);
   bus.watch(() => clocks.stale());
   const links = new Links(options.bridge, settings.concurrency);
@@ -46,6 +53,15 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     clock: systemClock,
     log,
     settings: { ...settings, clocks },
+  });
+  const housekeeping = new Housekeeping({
+    bus,
+    log,
+    checkEveryMs,
+    trimEveryMs: TRIM_EVERY_MS,
+    isIdle: () => autopoll.active === 0,
+    check: checkInChild,
+    onDamaged: (damage) => fatal.abort(damaged(file, damage)),
   });
   const stop = AbortSignal.any([signal, fatal.signal]);
   try {
@@ -61,10 +77,18 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     if (fatal.signal.aborted) throw fatal.signal.reason;
   } finally {
     await autopoll.stop(options.drainMs);
+    await housekeeping.stop();
     await links.close();
     await bus.close();
     log.info('stopped');
   }
+}
+
+function damaged(file: string, damage: string): BusError {
+  return new BusError(
+    'bus_corrupt',
+    `${file}: the file is damaged (${damage}); stop all programs and restore a backup`,
+  );
 }
 
 /** A damaged file is for a person to restore; everything else is waited out. */

@@ -1,3 +1,5 @@
+export { seenUnfinished } from './admin/unfinished.js';
+export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
 export * from './bus.js';
 export * from './admin/timeouts.js';
 export * from './admin/recommend.js';

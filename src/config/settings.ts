@@ -227,6 +227,16 @@ const Autopoll = z.object({
     unit: 'MS',
     about: 'how long autopoll --once waits for a bridge',
   }),
+  spoolDir: optionalPath({
+    value: 'DIR',
+    about:
+      'where finished answers are kept while the bus cannot be written; by default below ~/.local/state/warmline',
+  }),
+  checkEveryMs: whole(3_600_000, {
+    unit: 'MS',
+    max: 604_800_000,
+    about: 'how often the bus is looked through for damage; 0 means never',
+  }),
 });
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

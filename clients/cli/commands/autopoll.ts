@@ -1,4 +1,5 @@
-import type { Settings } from '../../../src/config/index.js';
+import { join } from 'node:path';
+import { environment, type Settings, stateHome } from '../../../src/config/index.js';
 import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
@@ -39,6 +40,8 @@ export async function autopoll(words: Words): Promise<number> {
       get drainMs() {
         return life.drainMs();
       },
+      spoolDir: settings.autopoll.spoolDir ?? usualSpoolDir(),
+      checkEveryMs: settings.autopoll.checkEveryMs,
       log,
       signal: life.stopping,
       onReady: () => {
@@ -52,6 +55,11 @@ export async function autopoll(words: Words): Promise<number> {
     else printText(summaryText(summary));
   }
   return code;
+}
+
+function usualSpoolDir(): string | undefined {
+  const home = stateHome(environment());
+  return home && join(home, 'warmline', 'spool');
 }
 
 function autopollSettings({ autopoll, turns }: Settings): AutopollSettings {
