@@ -1,13 +1,44 @@
-export { seenUnfinished } from './admin/unfinished.js';
-export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
-export * from './bus.js';
-export * from './admin/timeouts.js';
+export {
+  type DeadLetter,
+  type DeadLetterFilter,
+  listDeadLetters,
+} from './admin/dead-letters.js';
+export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
 export * from './admin/recommend.js';
+export {
+  type Redriven,
+  type RedriveOptions,
+  redriveMatching,
+  redriveQuestions,
+} from './admin/redrive.js';
+export * from './admin/timeouts.js';
+export { seenUnfinished } from './admin/unfinished.js';
+export { type Verification, verifyBus } from './admin/verify.js';
+export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
+export {
+  auditRecovery,
+  countTakenIn,
+  forgetWorker,
+  isClaimable,
+  type Park,
+  type Recovery,
+  readParks,
+  savePark,
+  saveWorker,
+  type Worker,
+} from './admin/workers.js';
+export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus, type MemoryBusOptions } from './memory/store.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact } from './redact.js';
-export { DEFAULT_RETRY, type Failure, planRetry, type RetryPlan, type RetryPolicy } from './retry.js';
+export {
+  DEFAULT_RETRY,
+  type Failure,
+  planRetry,
+  type RetryPlan,
+  type RetryPolicy,
+} from './retry.js';
 export { hasWalResetFix } from './sqlite/connection.js';
 export {
   type BusInspection,
