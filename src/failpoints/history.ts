@@ -24,7 +24,11 @@ export type Fact =
   | { readonly what: 'read'; readonly question: number; readonly answer: number }
   | { readonly what: 'failpoint'; readonly name: string; readonly action: string }
   /** What the harness did to a process. */
-  | { readonly what: 'killed' | 'stopped' | 'continued'; readonly victim: string };
+  | {
+      readonly what: 'killed' | 'stopped' | 'continued';
+      readonly victim: string;
+      readonly victimPid: number;
+    };
 
 interface OfAttempt {
   readonly question: number;
