@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Lease, naiveUtc, type SqliteBus, verifyBus } from '../../src/bus/index.js';
+import { type SqliteBus, verifyBus } from '../../src/bus/index.js';
 import { answer, QUESTION_METADATA, query, TempBus, TestClock } from '../support/temp-bus.js';
 
 const LEASE = { limit: 8, leaseMs: 30_000 };
@@ -39,35 +39,28 @@ async function busyBus(clock = new TestClock()) {
     }),
     temp.ask(three, 'behind the child'),
   ];
-  const note = temp.insert({ conversationId: two, message: '{"type":"heartbeat"}' });
-  return { temp, bus, clock, conversations, done, questions, note };
+  temp.insert({ conversationId: two, message: '{"type":"heartbeat"}' });
+  return { temp, bus, clock, conversations, done, questions };
 }
 
-/** Leaves a lane that waits, one that is delayed and one that is ready. */
-async function partly(bus: SqliteBus): Promise<void> {
-  const leases = await bus.claim(LEASE);
-  const [delayed, ...others] = leases;
+/** Lanes that wait for others, for a time, and for a worker; and a row that is to be marked as read. */
+async function halfDone(bus: SqliteBus, { conversations }: { conversations: readonly string[] }) {
+  const [one = ''] = conversations;
+  const [delayed] = await bus.claim({ ...LEASE, conversations: [one] });
   if (delayed) await bus.retry(delayed, { delayMs: 5000, code: 'timeout', message: 'late' });
-  for (const lease of others) await bus.complete(lease, answer());
 }
 
 function expectAnsweredOnce(temp: TempBus, ids: readonly number[]): void {
   for (const id of ids) expect(temp.answersTo(id), `question ${id}`).toHaveLength(1);
 }
 
-function expectInOrder(temp: TempBus, conversations: readonly string[]): void {
-  for (const conversation of conversations) {
-    const answers = temp.rows().filter((row) => row.conversation_id === conversation && row.from_session === 'b');
-    const ids = answers.map(({ metadata }) => JSON.parse(metadata ?? '').in_reply_to as number);
-    expect(ids).toEqual([...ids].sort((a, b) => a - b));
-  }
-}
-
 test('a queue at any point of its life is found to be right', async () => {
-  const { temp, bus, clock } = await busyBus();
-  const isRight = async () => expect(await verifyBus(bus, { clock })).toEqual({ findings: [], repaired: [] });
+  const all = await busyBus();
+  const { temp, bus, clock } = all;
+  const isRight = async () =>
+    expect(await verifyBus(bus, { clock })).toEqual({ findings: [], repaired: [] });
   await isRight();
-  await partly(bus);
+  await halfDone(bus, all);
   await isRight();
   const leases = await bus.claim(LEASE);
   expect(leases.length).toBeGreaterThan(0);
@@ -80,3 +73,175 @@ test('a queue at any point of its life is found to be right', async () => {
   temp.insert({ conversationId: 'conv_0000000000000000', message: 'nobody', read: 1 });
   await isRight();
 });
+
+/** What somebody with an editor could do to our tables: a statement, and rows to pick from. */
+interface Corruption {
+  readonly title: string;
+  /** Statements with `?` for a row picked and `?2` for a number. */
+  readonly sql: string;
+  readonly from: string;
+}
+
+const LANES = 'SELECT lane_id FROM warmline_lanes';
+const WORK = 'SELECT question_id FROM warmline_work';
+const CORRUPTIONS: readonly Corruption[] = [
+  ...['unfinished', 'head_id', 'tail_id'].map((field) => ({
+    title: `lanes.${field}`,
+    sql: `UPDATE warmline_lanes SET ${field} = max(1, @number) WHERE lane_id = @row`,
+    from: LANES,
+  })),
+  {
+    title: 'lanes.attempts',
+    sql: 'UPDATE warmline_lanes SET attempts = @number - 20 WHERE lane_id = @row',
+    from: 'SELECT lane_id FROM warmline_lanes JOIN warmline_attempts ON question_id = head_id',
+  },
+  {
+    title: 'a delay of years',
+    sql: `UPDATE warmline_lanes SET ready_at_us = ready_at_us + 1e17 WHERE lane_id = @row`,
+    from: LANES,
+  },
+  {
+    title: 'a lease of years by nobody',
+    sql: `UPDATE warmline_lanes SET state = 'leased', attempts = attempts + 1, lease_token = 'x',
+            lease_owner = 'x', lease_until_us = 9e16, claimed_at_us = 1 WHERE lane_id = @row`,
+    from: `${LANES} WHERE state != 'leased'`,
+  },
+  {
+    title: 'a lease without an owner',
+    sql: `UPDATE warmline_lanes SET state = 'leased', lease_token = 'x' WHERE lane_id = @row`,
+    from: `${LANES} WHERE state != 'leased'`,
+  },
+  {
+    title: 'waiting for nothing',
+    sql: `UPDATE warmline_lanes SET state = 'waiting' WHERE lane_id = @row`,
+    from: `${LANES} WHERE state = 'ready'`,
+  },
+  {
+    title: 'another conversation',
+    sql: `UPDATE OR IGNORE warmline_lanes SET conversation_id = 'conv_0123456789abcdef' WHERE lane_id = @row`,
+    from: LANES,
+  },
+  { title: 'no lane', sql: 'DELETE FROM warmline_lanes WHERE lane_id = @row', from: LANES },
+  { title: 'no lanes', sql: 'DELETE FROM warmline_lanes WHERE @row = @row', from: LANES },
+  {
+    title: 'work.next_id',
+    sql: 'UPDATE warmline_work SET next_id = @number WHERE question_id = @row',
+    from: WORK,
+  },
+  {
+    title: 'no next_id',
+    sql: 'UPDATE warmline_work SET next_id = NULL WHERE question_id = @row',
+    from: `${WORK} WHERE next_id IS NOT NULL`,
+  },
+  { title: 'no work', sql: 'DELETE FROM warmline_work WHERE question_id = @row', from: WORK },
+  {
+    title: 'work of something else',
+    sql: 'UPDATE OR IGNORE warmline_work SET question_id = @number WHERE question_id = @row',
+    from: WORK,
+  },
+  {
+    title: 'work of a finished question',
+    sql: `INSERT INTO warmline_work (question_id, priority, seen_at_us) VALUES (@row, 0, 1)`,
+    from: 'SELECT question_id FROM warmline_done WHERE question_id NOT IN (SELECT question_id FROM warmline_work)',
+  },
+  {
+    title: 'a finished question among the ignored',
+    sql: `INSERT INTO warmline_ignorable VALUES (@row, 'b', 'conv_0123456789abcdef', 1)`,
+    from: 'SELECT question_id FROM warmline_done WHERE question_id NOT IN (SELECT question_id FROM warmline_ignorable)',
+  },
+  {
+    title: 'nothing to ignore',
+    sql: 'DELETE FROM warmline_ignorable WHERE question_id = @row',
+    from: 'SELECT question_id FROM warmline_ignorable',
+  },
+  {
+    title: 'the watermark',
+    sql: 'UPDATE warmline_cursor SET last_id = @number * @number WHERE last_id = @row',
+    from: 'SELECT last_id FROM warmline_cursor',
+  },
+  {
+    title: 'no watermark',
+    sql: 'DELETE FROM warmline_cursor WHERE last_id = @row',
+    from: 'SELECT last_id FROM warmline_cursor',
+  },
+  {
+    title: 'a count',
+    sql: `UPDATE warmline_counters SET value = value - 1 WHERE name = 'complete' AND value = @row`,
+    from: `SELECT value FROM warmline_counters WHERE name = 'complete'`,
+  },
+  {
+    title: 'no count',
+    sql: `DELETE FROM warmline_counters WHERE name = 'complete' AND value = @row`,
+    from: `SELECT value FROM warmline_counters WHERE name = 'complete'`,
+  },
+  {
+    title: 'a note of something to wait for',
+    sql: 'INSERT OR IGNORE INTO warmline_depends VALUES (@row, @number)',
+    from: 'SELECT question_id FROM warmline_done',
+  },
+  {
+    title: 'a read mark lost',
+    sql: 'UPDATE messages SET read = 0 WHERE id = @row',
+    from: 'SELECT question_id FROM warmline_done',
+  },
+];
+
+/** @returns whether there was a row to do it to */
+function corrupt(db: Database, { sql, from }: Corruption, pick: number, number: number): boolean {
+  const rows = db.prepare(from).pluck().all() as number[];
+  if (rows.length === 0) return false;
+  const row = rows[pick % rows.length];
+  const statement = db.prepare(sql);
+  statement.run(sql.includes('@number') ? { row, number } : { row });
+  return true;
+}
+
+const Damage = fc.array(
+  fc.record({
+    what: fc.constantFrom(...CORRUPTIONS),
+    pick: fc.nat(20),
+    number: fc.nat(40),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+
+test('whatever is done to our tables is mended, and every question gets one answer', async () => {
+  await fc.assert(
+    fc.asyncProperty(Damage, fc.boolean(), async (damage, isUnderWay) => {
+      const all = await busyBus();
+      const { temp, bus, clock, done, questions } = all;
+      await halfDone(bus, all);
+      if (isUnderWay) {
+        for (const lease of await bus.claim(LEASE)) await bus.complete(lease, answer());
+      }
+      for (const { what, pick, number } of damage) corrupt(temp.peer, what, pick, number);
+      await verifyBus(bus, { repair: true, clock });
+      expect(await verifyBus(bus, { clock })).toEqual({ findings: [], repaired: [] });
+      // A process that was not there when the watermark was wrong.
+      const next = temp.open({ clock });
+      clock.advance(10_000);
+      await drain(next);
+      expectAnsweredOnce(temp, [...done, ...questions]);
+      expect(temp.rows().filter(({ to_session: to, read }) => to === 'b' && read === 0)).toEqual(
+        [],
+      );
+      expect(await verifyBus(next, { clock })).toEqual({ findings: [], repaired: [] });
+    }),
+    { numRuns: 150 },
+  );
+}, 120_000);
+
+test.each(CORRUPTIONS.map((what) => [what.title, what] as const))(
+  '%s: it is told',
+  async (_title, what) => {
+    const all = await busyBus();
+    const { temp, bus, clock } = all;
+    await halfDone(bus, all);
+    expect(corrupt(temp.peer, what, 1, 39)).toBe(true);
+    const { findings } = await verifyBus(bus, { clock });
+    expect(findings).not.toEqual([]);
+    const { findings: left, repaired } = await verifyBus(bus, { clock, repair: true });
+    expect(left).toEqual([]);
+    expect(repaired.length).toBeGreaterThanOrEqual(findings.length);
+  },
+);

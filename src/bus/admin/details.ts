@@ -34,7 +34,8 @@ export type WaitReason =
       readonly for: 'engine';
       /** Empty for the default one. */
       readonly engine: string;
-      readonly untilUs: number;
+      /** Undefined when nobody knows. */
+      readonly untilUs: number | undefined;
       readonly code: string;
       readonly message: string;
     }
@@ -267,18 +268,20 @@ function parentsOf(db: Database, id: number): number[] {
 }
 
 interface Park {
-  readonly untilUs: number;
+  readonly untilUs: number | undefined;
   readonly code: string;
   readonly message: string;
 }
 
+/** An end that nobody knows is stored as 0. */
 function parkOf(db: Database, session: Side, engine: string, nowUs: number): Park | undefined {
-  return db
+  const park = db
     .prepare(
       `SELECT until_us AS untilUs, code, message FROM warmline_parks
-       WHERE session = ? AND engine = ? AND until_us > ?`,
+       WHERE session = ? AND engine = ? AND (until_us = 0 OR until_us > ?)`,
     )
     .get(session, engine, nowUs) as Park | undefined;
+  return park && { ...park, untilUs: park.untilUs || undefined };
 }
 
 function conversationState(db: Database, id: string, nowUs: number): 'open' | 'expired' | 'gone' {

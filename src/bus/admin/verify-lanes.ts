@@ -117,7 +117,11 @@ function walk(db: Database, lanes: readonly Lane[], faults: Faults): number[] {
     const other = expected.get(id);
     if (other === undefined) expected.set(id, follower);
     for (const each of other === undefined ? [] : [other, follower]) {
-      faults.add(each.lane, `two lanes lead to question ${id}`);
+      const { conversation } = each.lane;
+      faults.add(
+        each.lane,
+        `the lane of conversation ${conversation} leads to question ${id}, and so does another`,
+      );
     }
   };
   for (const each of walks) expect(each.lane.head, each);
@@ -134,9 +138,11 @@ function walk(db: Database, lanes: readonly Lane[], faults: Faults): number[] {
       step(follower, id, next, faults);
       if (!follower.ended && next !== null) expect(next, follower);
       if (place !== undefined && keyOf(place) !== keyOf(follower.lane)) {
-        const fault = `question ${id} of conversation ${place.conversation} is in the lane of conversation ${follower.lane.conversation}`;
-        faults.add(place, fault);
-        faults.add(follower.lane, fault);
+        faults.add(place, `question ${id} is not in the lane of its conversation`);
+        faults.add(
+          follower.lane,
+          `question ${id} is in the lane of conversation ${follower.lane.conversation}, and is none of it`,
+        );
       }
     }
     const where = place ?? follower?.lane;
