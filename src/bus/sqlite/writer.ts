@@ -11,7 +11,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
 import { failpoint } from '../../failpoints/index.js';
-import { BusError, type BusErrorCode } from '../bus.js';
+import { BusError } from '../bus.js';
 import { sqliteCode, toBusError } from './connection.js';
 
 /** A transaction takes no further job after this time, so the write lock is held for well under 50 ms. */
@@ -35,19 +35,6 @@ interface Job {
   readonly run: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-}
-
-/** Whether writes go through, for whoever watches. */
-export interface WriterState {
-  /** What is in the way of every write, and for how long it has been, in milliseconds. */
-  readonly trouble: { readonly code: BusErrorCode; readonly sinceMs: number } | undefined;
-  /**
-   * Longest time a write waited for the lock, or for trouble to end, in the last minute or two, in
-   * milliseconds.
-   */
-  readonly lockWaitMs: number;
-  /** Longest time the lock was ours in the last minute or two, the sync included, in milliseconds. */
-  readonly lockHoldMs: number;
 }
 
 export interface WriterOptions {
@@ -74,29 +61,15 @@ export class Writer {
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #waitingSince: number | undefined;
-  #told: BusErrorCode | undefined;
+  #troubleTold = false;
   #suspect: 'no' | 'read or write failed' | 'sync failed' = 'no';
   #closed = false;
   #durable = true;
   /** So many of the jobs at the front run alone: one of them made its batch fail. */
   #alone = 0;
-  readonly #waits: RecentMaximum;
-  readonly #holds: RecentMaximum;
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#waits = new RecentMaximum(options.clock);
-    this.#holds = new RecentMaximum(options.clock);
-  }
-
-  get state(): WriterState {
-    const now = this.#options.clock.monotonicMs();
-    const sinceMs = now - (this.#waitingSince ?? now);
-    return {
-      trouble: this.#told && { code: this.#told, sinceMs },
-      lockWaitMs: Math.max(this.#waits.value, sinceMs),
-      lockHoldMs: this.#holds.value,
-    };
   }
 
   submit<T>(urgency: Urgency, run: () => T): Promise<T> {
@@ -169,7 +142,7 @@ export class Writer {
   /** @returns false when something is in the way of every write */
   #flush(): boolean {
     // With trouble told, an empty transaction finds out whether it is over.
-    if (this.#pending() === 0 && this.#told === undefined) return true;
+    if (this.#pending() === 0 && !this.#troubleTold) return true;
     try {
       this.#heal();
       this.#options.ensureCurrent();
@@ -213,7 +186,6 @@ export class Writer {
       return this.#undone(jobs, error);
     }
     this.#options.afterCommit();
-    this.#holds.note(clock.monotonicMs() - started);
     this.#recovered();
     this.#putBack(jobs.slice(taken));
     for (let index = 0; index < taken; index += 1) jobs[index]?.resolve(results[index]);
@@ -264,8 +236,8 @@ export class Writer {
       const ofSync = sqliteCode(error).endsWith('FSYNC');
       this.#suspect = ofSync ? 'sync failed' : 'read or write failed';
     }
-    if (this.#told === undefined && (!busy || waitedMs > SLOW_LOCK_MS)) {
-      this.#told = failure.code;
+    if (!this.#troubleTold && (!busy || waitedMs > SLOW_LOCK_MS)) {
+      this.#troubleTold = true;
       this.#options.onTrouble(failure, waitedMs);
     }
     if (!this.#closed) this.#retryIn(busy ? busyRetryMs(waitedMs) : TROUBLE_RETRY_MS);
@@ -288,44 +260,11 @@ export class Writer {
   }
 
   #recovered(): void {
-    if (this.#waitingSince === undefined) return;
-    const waitedMs = this.#options.clock.monotonicMs() - this.#waitingSince;
-    this.#waits.note(waitedMs);
-    if (this.#told !== undefined) this.#options.onRecovered(waitedMs);
+    if (this.#waitingSince !== undefined && this.#troubleTold) {
+      this.#options.onRecovered(this.#options.clock.monotonicMs() - this.#waitingSince);
+    }
     this.#waitingSince = undefined;
-    this.#told = undefined;
-  }
-}
-
-const MINUTE_MS = 60_000;
-
-/** The largest value of this minute and the one before. */
-class RecentMaximum {
-  readonly #clock: Clock;
-  #minute = 0;
-  #now = 0;
-  #before = 0;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  get value(): number {
-    this.#turn();
-    return Math.max(this.#now, this.#before);
-  }
-
-  note(value: number): void {
-    this.#turn();
-    this.#now = Math.max(this.#now, value);
-  }
-
-  #turn(): void {
-    const minute = Math.floor(this.#clock.monotonicMs() / MINUTE_MS);
-    if (minute === this.#minute) return;
-    this.#before = minute === this.#minute + 1 ? this.#now : 0;
-    this.#now = 0;
-    this.#minute = minute;
+    this.#troubleTold = false;
   }
 }
 
