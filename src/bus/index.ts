@@ -4,7 +4,10 @@ export {
   listDeadLetters,
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
+export { type Select, selectAside } from './admin/aside.js';
+export * from './admin/daily.js';
 export * from './admin/recommend.js';
+export * from './admin/retention.js';
 export {
   type Redriven,
   type RedriveOptions,

@@ -16,8 +16,7 @@ const text = (us: string) =>
   `strftime('%Y-%m-%dT%H:%M:%S', ${us} / 1000000, 'unixepoch') || printf('.%06d', ${us} % 1000000)`;
 const ms = (us: string) => `round((${us}) / 1000.0, 3)`;
 const NOW_US = `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`;
-const startOfDayUs = (daysAgo: number) =>
-  `(strftime('%s', 'now', 'start of day', '-${daysAgo} days') * 1000000)`;
+const START_OF_DAY_US = `(strftime('%s', 'now', 'start of day') * 1000000)`;
 
 const ATTEMPT_TIMES = `
   ${text('seen_at_us')} AS seen_at, ${text('claimed_at_us')} AS claimed_at,
@@ -124,8 +123,8 @@ const VIEWS: Readonly<Record<string, string>> = {
     FROM warmline_daily`,
 
   latency: `
-    WITH today AS (${latency(finishedTurns(`>= ${startOfDayUs(0)}`))}),
-         week AS (${latency(finishedTurns(`>= ${startOfDayUs(7)}`))})
+    WITH today AS (${latency(finishedTurns(`>= ${START_OF_DAY_US}`))}),
+         week AS (${latency(finishedTurns(`>= ${NOW_US} - 7 * 86400000000`))})
     SELECT 'today' AS period, * FROM today UNION ALL SELECT '7 days', * FROM week`,
 
   parks: `
