@@ -10,6 +10,7 @@ import {
   withSetting,
   withSettings,
 } from './options.js';
+import { addQueueCommands } from './queue-commands.js';
 
 /** Runs one command. @returns its exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -148,6 +149,8 @@ function describe(exitWith: (code: number) => void): Command {
     'context',
     'server',
   ).action(run(async () => (await import('./commands/doctor.js')).doctor));
+
+  addQueueCommands({ command, run });
 
   withSetting(
     command('demo', 'show the whole way of a question, on a bus made for it').option(

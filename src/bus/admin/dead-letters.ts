@@ -26,8 +26,8 @@ export interface DeadLetter {
   readonly endedAtUs: number;
   /** The question that asks it again. */
   readonly redrivenAs: number | undefined;
-  /** The beginning of its message as it is on the bus; absent when the row is gone or no text. */
-  readonly beginning: string | undefined;
+  /** The beginning of what was asked; absent when the row is gone or no text. */
+  readonly question: string | undefined;
 }
 
 export interface DeadLetterPage {
@@ -144,12 +144,23 @@ interface StoredLetter {
   readonly beginning: string | null;
 }
 
-function toLetter(row: StoredLetter): DeadLetter {
+function toLetter({ beginning, ...row }: StoredLetter): DeadLetter {
   return {
     ...row,
     code: row.code ?? undefined,
     engine: row.engine ?? undefined,
     redrivenAs: row.redrivenAs ?? undefined,
-    beginning: row.beginning ?? undefined,
+    question: beginning === null ? undefined : questionIn(beginning),
   };
+}
+
+/** The text of a question, from a message that may have been cut off anywhere. */
+function questionIn(beginning: string): string {
+  const [, text] = /"question"\s*:\s*"((?:[^"\\]|\\.)*)/.exec(beginning) ?? [];
+  if (text === undefined) return beginning;
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return text;
+  }
 }

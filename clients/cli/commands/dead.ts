@@ -1,0 +1,128 @@
+import {
+  type DeadLetter,
+  listDeadLetters,
+  questionDetails,
+  type SqliteBus,
+} from '../../../src/bus/index.js';
+import { openBus } from '../bus-file.js';
+import { EXIT, UsageError } from '../failure.js';
+import { needBus, settingsFor, type Words } from '../options.js';
+import { printJson, printText, table } from '../output.js';
+import { detailsAsJson, detailsAsText, oneLine, timeOf } from '../question-report.js';
+
+export interface FilterWords {
+  readonly conversation?: string;
+  readonly code?: string;
+  readonly engine?: string;
+  /** Microseconds since the epoch. */
+  readonly since?: number;
+  readonly failed?: boolean;
+}
+
+interface DeadWords extends FilterWords {
+  readonly limit?: number;
+  readonly before?: number;
+  readonly json?: boolean;
+}
+
+const DEFAULT_LIMIT = 50;
+/** So much of a question stands in its line. */
+const LINE_CHARS = 60;
+
+export async function dead(words: Words): Promise<number> {
+  const { limit = DEFAULT_LIMIT, before, json } = words as DeadWords;
+  return withBus(words, (bus) => {
+    const page = listDeadLetters(bus, filterOf(words), { limit, beforeId: before });
+    const { letters, nextBeforeId } = page;
+    if (json === true) {
+      printJson({ dead_letters: letters.map(toWire), next_before: nextBeforeId ?? null });
+    } else if (letters.length === 0) printText('no question was given up');
+    else {
+      printText(asTable(letters));
+      if (nextBeforeId !== undefined) printText(`\nolder ones: --before ${nextBeforeId}`);
+    }
+    return EXIT.ok;
+  });
+}
+
+export async function deadShow(words: Words, messageId: string): Promise<number> {
+  const id = parseMessageId(messageId);
+  return withBus(words, (bus) => {
+    const details = questionDetails(bus, id);
+    if (details === undefined) throw new Error(`there is no message ${id} on this bus`);
+    const { redrivenAs } = details;
+    const again = redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs);
+    if (words.json === true) printJson(detailsAsJson(details));
+    else printText(detailsAsText(details, again));
+    return EXIT.ok;
+  });
+}
+
+export function filterOf(words: Words) {
+  const { conversation, code, engine, since, failed } = words as FilterWords;
+  return { conversationId: conversation, code, engine, sinceUs: since, includeFailed: failed };
+}
+
+/** @throws UsageError */
+export function parseMessageId(given: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(given)) {
+    throw new UsageError(`"${given}" is no message id; it must be a whole number above 0`);
+  }
+  return Number(given);
+}
+
+export async function withBus(
+  words: Words,
+  use: (bus: SqliteBus) => number | Promise<number>,
+): Promise<number> {
+  const settings = await settingsFor(words, 'bus');
+  const { session } = settings.bus;
+  const bus = openBus({ file: needBus(settings), session, create: false });
+  try {
+    return await use(bus);
+  } finally {
+    await bus.close();
+  }
+}
+
+function asTable(letters: readonly DeadLetter[]): string {
+  return table(
+    [
+      'message',
+      'ended',
+      'conversation',
+      'outcome',
+      'code',
+      'engine',
+      'attempts',
+      'again',
+      'question',
+    ],
+    letters.map((letter) => [
+      letter.questionId,
+      timeOf(letter.endedAtUs),
+      letter.conversationId,
+      letter.outcome,
+      letter.code,
+      letter.engine,
+      letter.attempts,
+      letter.redrivenAs,
+      oneLine(letter.question ?? '', LINE_CHARS),
+    ]),
+  );
+}
+
+function toWire(letter: DeadLetter) {
+  return {
+    message_id: letter.questionId,
+    conversation_id: letter.conversationId,
+    outcome: letter.outcome,
+    code: letter.code ?? null,
+    engine: letter.engine ?? null,
+    attempts: letter.attempts,
+    seen_at: timeOf(letter.seenAtUs),
+    ended_at: timeOf(letter.endedAtUs),
+    redriven_as: letter.redrivenAs ?? null,
+    question: letter.question ?? null,
+  };
+}

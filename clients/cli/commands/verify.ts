@@ -1,0 +1,28 @@
+import { verifyBus } from '../../../src/bus/index.js';
+import { EXIT } from '../failure.js';
+import type { Words } from '../options.js';
+import { paint, printable, printJson, printText } from '../output.js';
+import { withBus } from './dead.js';
+
+interface VerifyWords {
+  readonly repair?: boolean;
+  readonly json?: boolean;
+}
+
+export async function verify(words: Words): Promise<number> {
+  const { repair, json } = words as VerifyWords;
+  return withBus(words, async (bus) => {
+    const { findings, repaired } = await verifyBus(bus, { repair: repair === true });
+    const isRight = findings.length === 0;
+    if (json === true) printJson({ ok: isRight, findings, repaired });
+    else {
+      for (const { message } of repaired)
+        printText(`${paint('green', 'mended')}  ${printable(message)}`);
+      for (const { message } of findings)
+        printText(`${paint('red', 'wrong ')}  ${printable(message)}`);
+      if (isRight && repaired.length === 0) printText('the queue is as it should be');
+      if (!isRight && repair !== true) printText('to put it right: warmline verify --repair');
+    }
+    return isRight ? EXIT.ok : EXIT.failed;
+  });
+}
