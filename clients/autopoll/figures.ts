@@ -35,13 +35,10 @@ export interface FiguresOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly settings: FigureSettings;
-  /** Time until the first pass and between two of them, in milliseconds. */
-  readonly firstMs?: number;
-  readonly everyMs?: number;
   readonly onTimeoutsChanged: () => void;
 }
 
-/** A start-up has more urgent things to do. */
+/** Time until the first pass, for a start-up has more urgent things to do, and between two. */
 const FIRST_MS = 10_000;
 const EVERY_MS = 3_600_000;
 /** Clocks are learned from the turns of so many days. */
@@ -50,16 +47,18 @@ const LEARNT_DAYS = 7;
 export class Figures {
   readonly #options: FiguresOptions;
   readonly #stopping = new AbortController();
-  readonly #timers: NodeJS.Timeout[];
+  #timers: NodeJS.Timeout[] = [];
   #passing: Promise<void> | undefined;
   #isFilled = false;
 
   constructor(options: FiguresOptions) {
     this.#options = options;
-    const { firstMs = FIRST_MS, everyMs = EVERY_MS } = options;
+  }
+
+  start(): void {
     this.#timers = [
-      setTimeout(() => void this.pass(), firstMs).unref(),
-      setInterval(() => void this.pass(), everyMs).unref(),
+      setTimeout(() => void this.pass(), FIRST_MS).unref(),
+      setInterval(() => void this.pass(), EVERY_MS).unref(),
     ];
   }
 

@@ -6,6 +6,7 @@ import type { Log } from '../../src/log.js';
 import type { BridgeClientOptions } from '../socket/index.js';
 import { Autopoll, type AutopollSettings } from './autopoll.js';
 import { TurnClocks } from './clocks.js';
+import { Figures, type FigureSettings } from './figures.js';
 import { checkInChild, Housekeeping } from './housekeeping.js';
 import { Links } from './links.js';
 import { openSpooledBus } from './spool-bus.js';
@@ -27,6 +28,7 @@ export interface RunOptions {
   readonly spoolDir: string | undefined;
   /** Time between two looks for damage in the bus, in milliseconds; 0 means never. */
   readonly checkEveryMs: number;
+  readonly figures: FigureSettings;
   readonly log: Log;
   /** Aborted to stop: turns under way are finished first. */
   readonly signal: AbortSignal;
@@ -63,6 +65,13 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     check: checkInChild,
     onDamaged: (damage) => fatal.abort(damaged(file, damage)),
   });
+  const figures = new Figures({
+    bus,
+    clock: systemClock,
+    log,
+    settings: options.figures,
+    onTimeoutsChanged: () => clocks.stale(),
+  });
   const stop = AbortSignal.any([signal, fatal.signal]);
   try {
     if (options.once) {
@@ -72,12 +81,14 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     } else {
       await autopoll.start();
       options.onReady();
+      figures.start();
       await aborted(stop);
     }
     if (fatal.signal.aborted) throw fatal.signal.reason;
   } finally {
     await autopoll.stop(options.drainMs);
     await housekeeping.stop();
+    await figures.stop();
     await links.close();
     await bus.close();
     log.info('stopped');

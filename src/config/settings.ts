@@ -237,6 +237,25 @@ const Autopoll = z.object({
     max: 604_800_000,
     about: 'how often the bus is looked through for damage; 0 means never',
   }),
+  retentionDays: whole(90, {
+    unit: 'DAYS',
+    min: 8,
+    max: 36_500,
+    about: 'how long finished questions and their attempts are kept',
+  }),
+  adaptiveTimeouts: onOff({
+    about: 'learn the time of a turn, by conversation and engine, from those of the last seven days',
+  }),
+  adaptiveFloorMs: whole(30_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'shortest time of a turn that is learned or applied',
+  }),
+  adaptiveCeilingMs: whole(3_600_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'longest time of a turn that is learned or applied',
+  }),
 });
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

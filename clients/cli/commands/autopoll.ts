@@ -4,7 +4,7 @@ import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
 import { startWatchdog } from '../../../src/watchdog/index.js';
-import { type AutopollSettings, runAutopoll } from '../../autopoll/index.js';
+import { type AutopollSettings, type FigureSettings, runAutopoll } from '../../autopoll/index.js';
 import { clientOptions } from '../bridge-client.js';
 import { startSummary, summaryText } from '../bus-summary.js';
 import { UsageError } from '../failure.js';
@@ -42,6 +42,7 @@ export async function autopoll(words: Words): Promise<number> {
       },
       spoolDir: settings.autopoll.spoolDir ?? usualSpoolDir(),
       checkEveryMs: settings.autopoll.checkEveryMs,
+      figures: figureSettings(settings),
       log,
       signal: life.stopping,
       onReady: () => {
@@ -60,6 +61,12 @@ export async function autopoll(words: Words): Promise<number> {
 function usualSpoolDir(): string | undefined {
   const home = stateHome(environment());
   return home && join(home, 'warmline', 'spool');
+}
+
+function figureSettings({ autopoll }: Settings): FigureSettings {
+  const { retentionDays, adaptiveTimeouts, adaptiveFloorMs, adaptiveCeilingMs } = autopoll;
+  const bounds = { floorMs: adaptiveFloorMs, ceilingMs: adaptiveCeilingMs };
+  return { retentionDays, adaptive: adaptiveTimeouts ? bounds : undefined };
 }
 
 function autopollSettings({ autopoll, turns }: Settings): AutopollSettings {
