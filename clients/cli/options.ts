@@ -128,3 +128,11 @@ export function milliseconds(given: string): number {
   }
   return Number(given);
 }
+
+/** A number of days from text such as `--days 7`. */
+export function dayCount(given: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(given)) {
+    throw new InvalidArgumentError('It must be a whole number of days from 1 to 999.');
+  }
+  return Number(given);
+}

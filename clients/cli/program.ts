@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../../src/version.js';
 import { complain, EXIT, exitCodeOf } from './failure.js';
 import {
+  dayCount,
   milliseconds,
   questionIds,
   type Words,
@@ -151,6 +152,26 @@ function describe(exitWith: (code: number) => void): Command {
   ).action(run(async () => (await import('./commands/doctor.js')).doctor));
 
   addQueueCommands({ command, run });
+
+  withSettings(
+    command('timeouts', 'print how long turns take and may take, and change how long they may')
+      .argument('[action]', 'set: change how long a turn may take')
+      .argument('[value]', 'milliseconds, or default to take a time-out away')
+      .option('--conversation <ID>', 'with set: only turns of this conversation')
+      .option('--engine <NAME>', 'with set: only turns of this engine')
+      .option('--apply', 'print which time-outs ought to be others')
+      .option('--yes', 'with --apply: change them')
+      .option('--json', 'print the result as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/timeouts.js')).timeouts));
+
+  withSettings(
+    command('metrics', 'print the figures of each day, by conversation and engine')
+      .option('--day <YYYY-MM-DD>', 'only this day of UTC')
+      .option('--days <N>', 'the last days, today included (default: 7)', dayCount)
+      .option('--json', 'print them as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/metrics.js')).metrics));
 
   withSetting(
     command('demo', 'show the whole way of a question, on a bus made for it').option(

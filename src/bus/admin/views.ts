@@ -106,11 +106,11 @@ const VIEWS: Readonly<Record<string, string>> = {
 
   // Through the index on the questions that got no answer: quick however many are finished.
   dead_letters: `
-    SELECT d.question_id, d.session, d.conversation_id, d.outcome, d.attempts, d.error_code,
+    SELECT d.question_id, d.session, d.conversation_id, d.attempts, d.error_code,
            d.engine, ${text('d.seen_at_us')} AS seen_at, ${text('d.completed_at_us')} AS died_at,
            ${ms(`${NOW_US} - d.completed_at_us`)} AS age_ms, d.answer_id
     FROM warmline_done d
-    WHERE d.outcome IN ('failed', 'dead')
+    WHERE d.outcome IN ('failed', 'dead') AND d.outcome = 'dead'
       AND NOT EXISTS (SELECT 1 FROM warmline_redrives r WHERE r.question_id = d.question_id)`,
 
   daily: `
