@@ -43,12 +43,15 @@ function describe(exitWith: (code: number) => void): Command {
     .configureOutput({ outputError: (text) => complain(withoutValue(text)) });
 
   const command = (name: string, summary: string) => program.command(name).description(summary);
-  /** Commander hands over the arguments, then the options, then the command itself. */
+  /**
+   * Commander hands over the arguments, then the options, then the command itself. A command inside
+   * another may find its own options taken by that one.
+   */
   const run =
     (load: () => Promise<Action>) =>
     async (...given: unknown[]) => {
-      const [words] = given.splice(-2) as [Words, Command];
-      exitWith(await (await load())(words, ...(given as Argument[])));
+      const [, taken] = given.splice(-2) as [unknown, Command];
+      exitWith(await (await load())(taken.optsWithGlobals(), ...(given as Argument[])));
     };
 
   withSettings(
@@ -61,6 +64,7 @@ function describe(exitWith: (code: number) => void): Command {
     'engine',
     'context',
     'autopoll',
+    'warnings',
     'turns',
     'sessions',
     'server',
@@ -88,6 +92,7 @@ function describe(exitWith: (code: number) => void): Command {
     'bus',
     'address',
     'autopoll',
+    'warnings',
     'turns',
     'process',
   ).action(run(async () => (await import('./commands/autopoll.js')).autopoll));

@@ -31,8 +31,7 @@ export function detailsAsText(details: QuestionDetails, again?: QuestionDetails)
     ['asked', askedAt && `${askedAt}Z`],
     ['seen', details.seenAtUs === undefined ? undefined : timeOf(details.seenAtUs)],
     ['finished', details.finishedAtUs === undefined ? undefined : timeOf(details.finishedAtUs)],
-    ['took', details.finishedAtUs === undefined ? undefined : duration(details.ageMs ?? 0)],
-    ['age', details.finishedAtUs === undefined ? duration(details.ageMs ?? 0) : undefined],
+    ['age', ageText(details)],
     ['asks again', details.redriveOf === undefined ? undefined : `question ${details.redriveOf}`],
     ['asked again', againText(details, again)],
   ];
@@ -46,6 +45,11 @@ export function detailsAsText(details: QuestionDetails, again?: QuestionDetails)
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+function ageText({ ageMs, finishedAtUs }: QuestionDetails): string | undefined {
+  if (ageMs === undefined) return undefined;
+  return finishedAtUs === undefined ? duration(ageMs) : `${duration(ageMs)}, until it was finished`;
 }
 
 function section(title: string, text: string | undefined): string {

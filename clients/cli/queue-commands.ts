@@ -19,9 +19,7 @@ export function addQueueCommands({ command, run }: Frame): void {
       .option('--failed', 'also those that got an error answer no retry helps')
       .option('--limit <N>', 'at most so many (default: 50)', whole)
       .option('--before <ID>', 'only questions below this message id: the next page', whole)
-      .option('--json', 'print them as JSON')
-      // What follows "show" is for that command.
-      .enablePositionalOptions(),
+      .option('--json', 'print them as JSON'),
     'bus',
   ).action(run(async () => (await import('./commands/dead.js')).dead));
 
