@@ -77,7 +77,7 @@ export class Actor {
     return this.#child?.kill('SIGKILL') ?? false;
   }
 
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM'): void {
     if (this.isRunning) this.#child?.kill(signal);
   }
 

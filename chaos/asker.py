@@ -18,7 +18,7 @@ from datetime import datetime
 path, history, seed, conversations = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4].split(",")
 chance = random.Random(int(seed))
 out = os.open(history, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-LONGEST_TURN_MS = 60
+LONGEST_TURN_MS = 150
 asked = 0
 last_read = 0
 

@@ -9,9 +9,11 @@
  * 1: something was, and its directory is kept; 2: used wrongly.
  */
 import { parseArgs } from 'node:util';
+import { isFailpoint } from '../src/failpoints/index.js';
 import { check, isGood, type Report } from './checker/check.js';
 import { readBus, readHistory } from './checker/read.js';
-import { reportText } from './checker/text.js';
+import { badText, reportText } from './checker/text.js';
+import { allTrials, type Trial, tryAll } from './failpoints.js';
 import { ruleOfThree } from './figures.js';
 import { killAtRandom } from './kills.js';
 import { newSeed } from './random.js';
@@ -29,6 +31,12 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
+/** So that whoever is hit is at work. */
+const QUESTIONS_FOR_A_KILL = 10;
+
+/** Trials under way together: most of their time they wait. */
+const AT_ONCE = 4;
+
 class UsageError extends Error {}
 
 const stop = new AbortController();
@@ -44,12 +52,13 @@ try {
 async function main(): Promise<number> {
   const { values, positionals } = parse();
   if (values.check === true) return checkOnly(values.db, values.history, values.json === true);
+  if (values.failpoints === true) return failpoints(positionals, values.json === true);
   if (positionals.length > 0) throw new UsageError(`"${positionals[0]}" is not understood`);
   if (values.kills === undefined) throw new UsageError('say --kills N, --failpoints or --check');
   const kills = whole('--kills', values.kills);
   return kill(
     kills,
-    whole('--questions', values.questions ?? String(kills * 4)),
+    whole('--questions', values.questions ?? String(kills * QUESTIONS_FOR_A_KILL)),
     whole('--seed', values.seed ?? String(newSeed())),
     values.json === true,
   );
@@ -86,6 +95,31 @@ async function kill(kills: number, questions: number, seed: number, json: boolea
   if (good) stage.remove();
   else console.error(`chaos: what was found is kept in ${stage.dir}`);
   return good ? 0 : 1;
+}
+
+async function failpoints(names: readonly string[], json: boolean): Promise<number> {
+  const unknown = names.find((name) => !isFailpoint(name));
+  if (unknown !== undefined) throw new UsageError(`there is no failpoint "${unknown}"`);
+  const trials = allTrials(names);
+  const done: Trial[] = [];
+  await tryAll(trials, AT_ONCE, stop.signal, (trial) => {
+    done.push(trial);
+    progress(done.length, trials.length);
+    if (!trial.ok) console.error(failureText(trial));
+  });
+  const bad = done.filter(({ ok }) => !ok);
+  if (json) console.log(JSON.stringify({ ok: bad.length === 0, trials: done.map(trialFacts) }));
+  else
+    console.log(`${done.length} trials of ${names.length || 'all'} failpoints, ${bad.length} bad`);
+  return bad.length === 0 ? 0 : 1;
+}
+
+function trialFacts({ name, action, ok, report, troubles }: Trial) {
+  return { name, action, ok, ...counts(report), troubles };
+}
+
+function failureText({ name, action, report, troubles, dir }: Trial): string {
+  return [`${name}:${action}`, badText(report), ...troubles, `kept in ${dir}`].join('\n');
 }
 
 function checkOnly(db: string | undefined, history: string | undefined, json: boolean): number {

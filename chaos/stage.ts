@@ -16,6 +16,9 @@ export const CLOCKS = { leaseMs: 1500, renewEveryMs: 300, reapEveryMs: 150, idle
 /** How long what is left may take when nothing is killed any more, in milliseconds. */
 const DRAIN_MS = 60_000;
 
+/** How long a start may take, in milliseconds. */
+const READY_MS = 20_000;
+
 export interface Stage {
   readonly dir: string;
   readonly file: string;
@@ -26,10 +29,12 @@ export interface Stage {
   actor(name: string, env?: (start: number) => Readonly<Record<string, string>>): Actor;
   /** Waits until every question has come to its end. @throws Error when that takes too long */
   drained(signal: AbortSignal): Promise<void>;
-  /** Ends what still runs. @returns what the checker and SQLite find */
+  /** Tells everybody to stop. @returns what the checker and SQLite find then */
   close(options: CheckOptions): Promise<Outcome>;
   /** Ends everything at once, whatever state it is in. */
   abandon(): Promise<void>;
+  /** What the checker and SQLite find in the files as they are. */
+  inspect(options: CheckOptions): Outcome;
   /** Deletes the directory. */
   remove(): void;
 }
@@ -68,12 +73,19 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     const order = [...actors].sort((one, other) => rank(one) - rank(other));
     const troubles = actors.flatMap(({ crashes }) => crashes);
     for (const actor of order) {
+      // Before that it knows no signals.
+      await actor.ready(AbortSignal.timeout(READY_MS));
       const end = await actor.stop();
       if (end !== 0 && end !== null) troubles.push(`${actor.name} did not stop well: ${end}`);
     }
     await bus.close();
-    troubles.push(...findDamage(file));
-    return { report: check(readBus(file), readHistory(history), checkOptions), troubles };
+    const found = inspect(checkOptions);
+    return { ...found, troubles: [...troubles, ...found.troubles] };
+  }
+
+  function inspect(checkOptions: CheckOptions): Outcome {
+    const report = check(readBus(file), readHistory(history), checkOptions);
+    return { report, troubles: findDamage(file) };
   }
 
   return {
@@ -83,6 +95,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     bus,
     conversations,
     close,
+    inspect,
     actor: (name, env = () => ({})) => {
       const actor = new Actor({
         name,

@@ -71,11 +71,14 @@ export function findDamage(file: string): string[] {
   }
 }
 
-/** @throws Error when a line is none that was written whole */
+/**
+ * The lines that are written by now; one that is on its way is left out.
+ * @throws Error when a line is none of a history
+ */
 export function readHistory(file: string): Noted[] {
   return readFileSync(file, 'utf8')
     .split('\n')
-    .filter((line) => line !== '')
+    .slice(0, -1)
     .map((line, index) => {
       const fact = parse(line);
       if (typeof fact?.what === 'string') return fact as unknown as Noted;

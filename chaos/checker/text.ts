@@ -11,6 +11,12 @@ export function reportText(report: Report): string {
   return [head, ...lines, recovered].join('\n');
 }
 
+/** Only what was found, for a place where many reports stand together. */
+export function badText({ bad }: Report): string {
+  const kinds = (Object.keys(BAD) as BadKind[]).filter((kind) => bad[kind].length > 0);
+  return kinds.map((kind) => row(kind, bad[kind], BAD[kind])).join('\n');
+}
+
 function row(name: string, findings: readonly Finding[], meaning: string, details = true): string {
   const head = `  ${name.padEnd(14)} ${String(findings.length).padStart(5)}   ${meaning}`;
   if (!details) return head;
