@@ -255,14 +255,9 @@ function waitReason(
   return { for: 'delay', untilUs: readyAtUs, error: lastError ?? undefined };
 }
 
-/** Those that are unfinished. */
 function parentsOf(db: Database, id: number): number[] {
   return db
-    .prepare(
-      `SELECT parent_id FROM warmline_depends
-       WHERE question_id = ? AND parent_id IN (SELECT question_id FROM warmline_work)
-       ORDER BY parent_id`,
-    )
+    .prepare('SELECT parent_id FROM warmline_depends WHERE question_id = ? ORDER BY parent_id')
     .pluck()
     .all(id) as number[];
 }
