@@ -112,7 +112,7 @@ export class Figures {
 
   async #latencies(nowUs: number): Promise<Latency[]> {
     const { bus } = this.#options;
-    const select = latencySelect(bus, nowUs - LEARNT_DAYS * DAY_US, nowUs);
+    const select = latencySelect(bus.session, nowUs - LEARNT_DAYS * DAY_US, nowUs);
     const [latencies = []] = await selectAside<Latency>(bus.file, [select], this.#stopping.signal);
     return latencies;
   }

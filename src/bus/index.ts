@@ -1,22 +1,49 @@
+export { type Select, selectAside } from './admin/aside.js';
+export {
+  DAY_US,
+  type DailyFigures,
+  dayOf,
+  daysBetween,
+  daysWithout,
+  latencySelect,
+  listDaily,
+  rollUp,
+  startOfDayUs,
+} from './admin/daily.js';
 export {
   type DeadLetter,
   type DeadLetterFilter,
   listDeadLetters,
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
-export { type Select, selectAside } from './admin/aside.js';
-export * from './admin/daily.js';
-export * from './admin/recommend.js';
-export * from './admin/retention.js';
+export {
+  type Bounds,
+  type Latency,
+  planAdaptive,
+  planApply,
+  type Recommendation,
+  recommend,
+  suggestedTimeoutMs,
+  type Verdict,
+  verdictOn,
+} from './admin/recommend.js';
 export {
   type Redriven,
   type RedriveOptions,
   redriveMatching,
   redriveQuestions,
 } from './admin/redrive.js';
-export * from './admin/timeouts.js';
+export { DAILY_DAYS, forgetOld } from './admin/retention.js';
+export {
+  changeTimeouts,
+  lastEngine,
+  readTimeouts,
+  type Timeout,
+  TimeoutTable,
+} from './admin/timeouts.js';
 export { seenUnfinished } from './admin/unfinished.js';
 export { type Verification, verifyBus } from './admin/verify.js';
+export { VIEW_NAMES } from './admin/views.js';
 export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
 export {
   auditRecovery,

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
+import { HIGH_ID, LOW_ID } from '../../src/bus/admin/daily.js';
 import {
   DAY_US,
   dayOf,
   daysBetween,
   daysWithout,
   forgetOld,
-  latencySelect,
   listDaily,
   rollUp,
   selectAside,
@@ -179,8 +179,14 @@ test('only the questions that a time may concern are read, also behind a long hi
   const bus = temp.open();
   const old = Array.from({ length: 500 }, () => answered('2026-10-01T12:00:00'));
   write(temp, [...old, answered(`${DAY}T12:00:00`), answered('2026-11-25T12:00:00')]);
-  const { values } = latencySelect(bus, startOfDayUs(DAY), startOfDayUs(DAY) + DAY_US);
-  expect(values).toMatchObject({ lowId: 501, highId: 502 });
+  const ids = bus.read((db) =>
+    db.prepare(`SELECT ${LOW_ID} AS low, ${HIGH_ID} AS high`).get({
+      session: 'b',
+      fromUs: startOfDayUs(DAY),
+      untilUs: startOfDayUs(DAY) + DAY_US,
+    }),
+  );
+  expect(ids).toEqual({ low: 501, high: 502 });
 });
 
 test('an attempt at a question that is not finished yet counts on its day', async () => {

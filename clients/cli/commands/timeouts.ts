@@ -87,7 +87,7 @@ function requireConversation(bus: SqliteBus, id: string): void {
 
 function recommendations(bus: SqliteBus, { turns }: Settings): Recommendation[] {
   const nowUs = systemClock.wallUs();
-  const { sql, values } = latencySelect(bus, nowUs - DAYS * DAY_US, nowUs);
+  const { sql, values } = latencySelect(bus.session, nowUs - DAYS * DAY_US, nowUs);
   return bus.read((db) => {
     const latencies = db.prepare(sql).all(values) as Latency[];
     return recommend(latencies, readTimeouts(db, bus.session), turns.turnTimeoutMs);

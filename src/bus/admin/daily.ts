@@ -3,7 +3,6 @@
  * the day it ended on. What is found is computed from the attempts that are kept, so it may be
  * computed again at any time; what was found stays when they have been forgotten.
  */
-import type { Database } from 'better-sqlite3';
 import type { SqliteBus } from '../sqlite/store.js';
 import { type Select, selectAside } from './aside.js';
 import { finishedTurns, latency } from './latency.js';
@@ -47,45 +46,38 @@ const COLUMNS = `
   p95_ms AS p95Ms, p99_ms AS p99Ms, max_ms AS maxMs, mean_ms AS meanMs,
   input_tokens AS inputTokens, output_tokens AS outputTokens`;
 
-/** The turns that ended between two times. Runs for as long as it takes to read them. */
-export function latencySelect(bus: AdminBus, fromUs: number, untilUs: number): Select {
-  const { session } = bus;
-  const ids = bus.read((db) =>
-    idsSeenBetween(db, session, fromUs - LONGEST_WAIT_US, untilUs + CLOCK_LEEWAY_US),
-  );
-  const among = 'AND session = :session AND question_id BETWEEN :lowId AND :highId';
+/**
+ * Questions are seen in the order of their ids, so the first one since a time is found by halving,
+ * without an index that every answer would pay for.
+ */
+const firstSeenSince = (us: string) => `
+  (WITH RECURSIVE halves(low, high) AS (
+     SELECT 0, (SELECT coalesce(max(question_id), 0) + 1 FROM warmline_done)
+     UNION ALL
+     SELECT CASE WHEN found.seen_at_us < ${us} THEN found.question_id + 1 ELSE low END,
+            CASE WHEN found.seen_at_us < ${us} THEN high ELSE (low + high) / 2 END
+     FROM halves LEFT JOIN warmline_done found ON found.question_id =
+       (SELECT question_id FROM warmline_done
+        WHERE question_id >= (low + high) / 2 AND session = :session ORDER BY question_id LIMIT 1)
+     WHERE low < high)
+   SELECT low FROM halves WHERE low >= high)`;
+
+/** The ids among which are all questions whose turns may have ended between two times. */
+export const LOW_ID = firstSeenSince(`:fromUs - ${LONGEST_WAIT_US}`);
+/** Between finished questions, and beyond the last, there may be attempts at others. */
+export const HIGH_ID = `
+  coalesce((SELECT question_id FROM warmline_done
+            WHERE question_id >= ${firstSeenSince(`:untilUs + ${CLOCK_LEEWAY_US}`)}
+              AND session = :session ORDER BY question_id LIMIT 1), 9223372036854775807)`;
+
+/** The turns that ended between two times. Runs for as long as it takes to read and sort them. */
+export function latencySelect(session: string, fromUs: number, untilUs: number): Select {
+  const among = `AND session = :session AND question_id BETWEEN ${LOW_ID} AND ${HIGH_ID}`;
   const turns = finishedTurns('BETWEEN :fromUs AND :untilUs', among);
   return {
     sql: `SELECT ${COLUMNS}, timed FROM (${latency(turns)}) ORDER BY conversation_id, engine`,
-    values: { session, fromUs, untilUs: untilUs - 1, ...ids },
+    values: { session, fromUs, untilUs: untilUs - 1 },
   };
-}
-
-/**
- * The ids among which are all questions seen between two times. Questions are seen in the order of
- * their ids, so the ends are found by halving, without an index that every answer would pay for.
- */
-function idsSeenBetween(db: Database, session: string, fromUs: number, untilUs: number) {
-  const last = Number(db.prepare('SELECT max(question_id) FROM warmline_done').pluck().get() ?? 0);
-  const at = db.prepare(
-    `SELECT question_id AS id, seen_at_us AS seenAtUs FROM warmline_done
-     WHERE question_id >= ? AND session = ? ORDER BY question_id LIMIT 1`,
-  );
-  const firstSince = (us: number) => {
-    let low = 0;
-    let high = last + 1;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const found = at.get(middle, session) as { id: number; seenAtUs: number } | undefined;
-      if (found === undefined || found.seenAtUs >= us) high = middle;
-      else low = found.id + 1;
-    }
-    return low;
-  };
-  const highId = firstSince(untilUs);
-  // Beyond the last finished question there may be attempts at others.
-  const isEnd = at.get(highId, session) === undefined;
-  return { lowId: firstSince(fromUs), highId: isEnd ? Number.MAX_SAFE_INTEGER : highId };
 }
 
 /** Days with finished questions and without figures, before the given one; oldest first. */
@@ -93,11 +85,9 @@ export function daysWithout(bus: AdminBus, before: string, keepDays: number): st
   const { session } = bus;
   return bus.read((db) => {
     const oldestUs = db
-      .prepare(
-        'SELECT seen_at_us FROM warmline_done WHERE session = ? ORDER BY question_id LIMIT 1',
-      )
+      .prepare('SELECT seen_at_us FROM warmline_done ORDER BY question_id LIMIT 1')
       .pluck()
-      .get(session) as number | undefined;
+      .get() as number | undefined;
     if (oldestUs === undefined) return [];
     const known = db.prepare('SELECT 1 FROM warmline_daily WHERE day = ? AND session = ? LIMIT 1');
     const earliestUs = Math.max(oldestUs, startOfDayUs(before) - keepDays * DAY_US);
@@ -123,7 +113,7 @@ export async function rollUp(
   for (let from = 0; from < days.length; from += DAYS_TOGETHER) {
     const some = days.slice(from, from + DAYS_TOGETHER);
     const selects = some.map((day) =>
-      latencySelect(bus, startOfDayUs(day), startOfDayUs(day) + DAY_US),
+      latencySelect(bus.session, startOfDayUs(day), startOfDayUs(day) + DAY_US),
     );
     const found = await selectAside<Omit<DailyFigures, 'day'>>(bus.file, selects, signal);
     for (const [index, day] of some.entries()) {

@@ -12,13 +12,13 @@
 export function finishedTurns(ended: string, further = ''): string {
   return `
     SELECT session, conversation_id, coalesce(engine, '') AS engine, outcome, error_code,
-           completed_at_us AS ended_at_us, (completed_at_us - started_at_us) / 1000.0 AS turn_ms,
+           (completed_at_us - started_at_us) / 1000.0 AS turn_ms,
            input_tokens, output_tokens
     FROM warmline_done
     WHERE started_at_us IS NOT NULL AND completed_at_us ${ended} ${further}
     UNION ALL
     SELECT session, conversation_id, coalesce(engine, ''), outcome, error_code,
-           finished_at_us, (finished_at_us - started_at_us) / 1000.0, input_tokens, output_tokens
+           (finished_at_us - started_at_us) / 1000.0, input_tokens, output_tokens
     FROM warmline_attempts
     WHERE started_at_us IS NOT NULL AND finished_at_us ${ended} ${further}`;
 }
@@ -30,17 +30,22 @@ const percentile = (percent: number) =>
 /** One row for each conversation and engine, over turns as `finishedTurns` selects them. */
 export function latency(turns: string): string {
   const group = 'session, conversation_id, engine';
+  // One window for rank and total, over no more than is needed: sorting is what this costs.
   return `
-    SELECT ${group}, count(*) AS samples, sum(outcome = 'complete') AS complete,
-           sum(outcome != 'complete') AS failed, sum(is_timed) AS timed,
+    SELECT ${group}, count(*) AS samples, sum(is_complete) AS complete,
+           sum(NOT is_complete) AS failed, sum(is_timed) AS timed,
            ${percentile(50)} AS p50_ms, ${percentile(95)} AS p95_ms, ${percentile(99)} AS p99_ms,
            max(CASE WHEN is_timed THEN turn_ms END) AS max_ms,
            avg(CASE WHEN is_timed THEN turn_ms END) AS mean_ms,
            coalesce(sum(input_tokens), 0) AS input_tokens,
            coalesce(sum(output_tokens), 0) AS output_tokens
-    FROM (SELECT *, row_number() OVER (PARTITION BY ${group}, is_timed ORDER BY turn_ms) AS rank,
-                 count(*) OVER (PARTITION BY ${group}, is_timed) AS total
-          FROM (SELECT *, outcome = 'complete' OR coalesce(error_code, '') = 'timeout' AS is_timed
-                FROM (${turns})))
+    FROM (SELECT *, row_number() OVER turns AS rank,
+                 count(*) OVER (turns ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+                   AS total
+          FROM (SELECT ${group}, turn_ms, input_tokens, output_tokens,
+                       outcome = 'complete' AS is_complete,
+                       outcome = 'complete' OR coalesce(error_code, '') = 'timeout' AS is_timed
+                FROM (${turns}))
+          WINDOW turns AS (PARTITION BY ${group}, is_timed ORDER BY turn_ms))
     GROUP BY ${group}`;
 }
