@@ -87,10 +87,11 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     if (fatal.signal.aborted) throw fatal.signal.reason;
   } finally {
     await autopoll.stop(options.drainMs);
-    await housekeeping.stop();
-    await figures.stop();
+    // A write of theirs may wait for a bus that cannot be written: its end is the closing.
+    const background = Promise.all([housekeeping.stop(), figures.stop()]);
     await links.close();
     await bus.close();
+    await background;
     log.info('stopped');
   }
 }
