@@ -84,7 +84,7 @@ export async function tryFailpoint(
 ): Promise<Trial> {
   const stage = await setStage({
     conversations: 3,
-    serve: ['--session-max-turns', '2', '--idle-gap-ms', String(CLOCKS.idleGap)],
+    serve: ['--session-max-turns=1', '--max-sessions=2', '--idle-gap-ms', String(CLOCKS.idleGap)],
     autopoll: [...CLOCK_WORDS, '--max-attempts=6', '--drain-ms=100'],
   });
   try {
