@@ -3,6 +3,7 @@
  *
  * What is always true:
  *  - Nothing is claimed that cannot be asked now: no bridge, no free slot, or a stop under way.
+ *  - A question is let go only when nothing works on it any more: its turn is stopped first.
  *  - A turn ends in exactly one of: an answer, a hand-back, or the loss of its lease; whichever
  *    it is, the bus decides by the token, so a late turn writes nothing.
  *  - Answers that arrive in one chunk, and the claims that follow them, share one transaction:
@@ -11,54 +12,36 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
-import type { Answer, Bus, BusStats, ClaimRequest, Lease } from '../../src/bus/index.js';
-import type { Clock } from '../../src/clock.js';
+import { type Answer, type ClaimRequest, type Lease, readParks } from '../../src/bus/index.js';
 import { failpoint, note } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
-import type { Outcome, Pending, Answer as Reply } from '../socket/index.js';
+import type { Pending } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
-import type { Links } from './links.js';
 import { Outage } from './outage.js';
+import type { Parking } from './parking.js';
+import { type AutopollParts, assemble } from './parts.js';
+import type { Reaper } from './reaper.js';
+import { recover } from './recovery.js';
 import { mayHoldSecret, withoutSecrets } from './secrets.js';
-import {
-  answerWithoutAsking,
-  queryFor,
-  type Settlement,
-  settleFailure,
-  settleReply,
-  type TurnSettings,
-} from './turn.js';
-
-export interface AutopollSettings extends TurnSettings {
-  /** Questions in flight at once. */
-  readonly concurrency: number;
-  readonly conversations: readonly string[] | undefined;
-  readonly includeExpired: boolean;
-  readonly leaseMs: number;
-  readonly renewEveryMs: number;
-  readonly idleGapMs: number;
-  readonly reapEveryMs: number;
-  /** How often partners are told that we live; they take us for dead after 120 s. */
-  readonly heartbeatEveryMs: number;
-}
-
-export interface AutopollParts {
-  readonly bus: Bus;
-  readonly links: Links;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly settings: AutopollSettings;
-}
+import { answerWithoutAsking, queryFor, type Settlement } from './turn.js';
+import { engineOf, type Verdicts } from './verdicts.js';
+import type { Watch } from './watch.js';
 
 /** Looking earlier than needed is harmless; a timer of more than 24 days rings at once. */
 const LONGEST_WAIT_MS = 3_600_000;
-/** A bus that cannot be written to does not hold up a stop for longer. */
+/** A bridge kills what does not stop within half a second, and then whatever that had started. */
+const STOP_TURN_MS = 30_000;
+/** The same when this process stops: it must not be killed for taking long. */
+const LAST_STOP_MS = 1_000;
+/** Neither that nor a bus that cannot be written to holds up a stop for longer. */
 const LAST_WRITES_MS = 2_000;
 
 /** One turn under way: a lease and the request that answers it. */
 interface Turn extends KeptTurn {
   readonly startedMs: number;
   pending: Pending | undefined;
+  /** It is being stopped; what is written then, or nothing when its question is another's. */
+  stop: { readonly next: Settlement | undefined; readonly timer: NodeJS.Timeout } | undefined;
   over: boolean;
 }
 
@@ -67,8 +50,11 @@ export class Autopoll {
   readonly #queue: PQueue;
   readonly #keeper: LeaseKeeper;
   readonly #outage: Outage;
+  readonly #parking: Parking;
+  readonly #reaper: Reaper;
+  readonly #watch: Watch;
+  readonly #verdicts: Verdicts;
   readonly #moved = new EventEmitter<{ moved: [] }>();
-  readonly #timers: NodeJS.Timeout[] = [];
   readonly #settling = new Set<Promise<void>>();
   readonly #served = new Set<string>();
   #delayed: NodeJS.Timeout | undefined;
@@ -84,6 +70,15 @@ export class Autopoll {
     this.#queue = new PQueue({ concurrency: settings.concurrency });
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
     this.#outage = new Outage(clock);
+    const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
+      beforeReaping: () => this.#keeper.catchUp(),
+      reaped: () => this.#look(),
+      work: () => ({ active: this.active, couldBegin: this.#couldBegin }),
+    });
+    this.#parking = parking;
+    this.#reaper = reaper;
+    this.#watch = watch;
+    this.#verdicts = verdicts;
   }
 
   /** Turns under way. */
@@ -93,10 +88,8 @@ export class Autopoll {
 
   /** Starts draining and goes on until `stop`. */
   async start(): Promise<void> {
-    const { settings } = this.#parts;
     await this.#begin();
-    await this.#heartbeat();
-    this.#timers.push(setInterval(() => void this.#heartbeat(), settings.heartbeatEveryMs));
+    await this.#watch.appear();
     this.#pump();
   }
 
@@ -123,65 +116,48 @@ export class Autopoll {
    */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#reaper.stop();
     clearTimeout(this.#delayed);
     this.#unwatch();
     failpoint('drain.mid');
     const deadline = AbortSignal.timeout(drainMs);
     await within(drainMs, this.#claiming);
-    while (this.#busy() && !deadline.aborted) {
-      await once(this.#moved, 'moved', { signal: deadline }).catch(() => undefined);
+    await this.#quiet(deadline);
+    for (const turn of [...this.#keeper.turns] as Turn[]) {
+      this.#stopTurn(turn, LAST_STOP_MS, { step: 'release', delayMs: 0 });
     }
-    for (const turn of [...this.#keeper.turns]) this.#handBack(turn as Turn);
-    await within(LAST_WRITES_MS, Promise.allSettled(this.#settling));
+    await this.#quiet(AbortSignal.timeout(LAST_WRITES_MS));
     this.#keeper.close();
+    await within(LAST_STOP_MS / 2, this.#watch.stop());
   }
 
   async #begin(): Promise<void> {
-    const { bus, links, settings } = this.#parts;
-    await this.#reap();
-    this.#logStart(bus.stats());
+    const { bus, links, log } = this.#parts;
+    await recover(bus, this.#reaper, log);
+    this.#parking.restore(readParks(bus));
     this.#unwatch = bus.watch(() => this.#look());
-    links.onConnected(() => this.#look());
-    this.#timers.push(setInterval(() => void this.#tick(), settings.reapEveryMs));
-  }
-
-  #logStart(found: BusStats): void {
-    const { pending, leased, delayed, expired } = found;
-    this.#parts.log.info({ pending, leased, delayed, expired }, 'bus opened');
+    links.onConnected(() => {
+      this.#look();
+      this.#watch.changed();
+    });
+    this.#reaper.start();
+    this.#watch.start();
   }
 
   #busy(): boolean {
     return this.#keeper.size > 0 || this.#settling.size > 0;
   }
 
-  async #tick(): Promise<void> {
-    await this.#reap();
-    this.#look();
+  async #quiet(deadline: AbortSignal): Promise<void> {
+    while (this.#busy() && !deadline.aborted) {
+      await once(this.#moved, 'moved', { signal: deadline }).catch(() => undefined);
+    }
   }
 
   /** Something outside may have changed. */
   #look(): void {
     this.#pump();
     this.#moved.emit('moved');
-  }
-
-  async #reap(): Promise<void> {
-    const { bus, log } = this.#parts;
-    try {
-      const { expired, gone } = await bus.reap();
-      if (expired + gone > 0) note({ what: 'reaped', expired, gone });
-      if (expired + gone > 0) log.info({ expired, gone }, 'leases taken back');
-    } catch (error) {
-      log.error({ err: error }, 'reaper pass failed; the next one tries again');
-    }
-  }
-
-  async #heartbeat(): Promise<void> {
-    const { bus, log, settings } = this.#parts;
-    await bus
-      .heartbeat(settings.conversations)
-      .catch((error) => log.warn({ err: error }, 'heartbeat not written'));
   }
 
   /** Claims as much as may be asked now. Called whenever that may have changed; never waits. */
@@ -198,6 +174,12 @@ export class Autopoll {
       this.#pumpAgain = false;
       this.#pump();
     });
+  }
+
+  get #couldBegin(): boolean {
+    const { links, settings } = this.#parts;
+    const isFree = this.#keeper.size < settings.concurrency;
+    return isFree && !this.#stopping && links.connected && this.#outage.pauseMs() === 0;
   }
 
   #mayClaim(): number {
@@ -217,6 +199,7 @@ export class Autopoll {
     const request: ClaimRequest = { limit, leaseMs, conversations, includeExpired };
     try {
       const leases = await bus.claim(request);
+      if (leases.length > 0) this.#watch.claimed();
       for (const lease of leases) this.#take(lease);
       const nextMs = leases.length < limit ? bus.nextReadyMs() : undefined;
       if (nextMs !== undefined) this.#pumpIn(nextMs);
@@ -240,12 +223,15 @@ export class Autopoll {
       lease,
       startedMs: clock.monotonicMs(),
       pending: undefined,
+      stop: undefined,
       over: false,
       giveUp: (why) => this.#giveUp(turn, why),
     };
     this.#keeper.add(turn);
     const ready = answerWithoutAsking(lease, settings);
+    const delayMs = ready ? 0 : this.#parking.admit(engineOf(lease), question);
     if (ready) this.#end(turn, { step: 'complete', answer: ready });
+    else if (delayMs > 0) this.#end(turn, { step: 'release', delayMs });
     else void this.#queue.add(() => this.#ask(turn));
   }
 
@@ -264,46 +250,46 @@ export class Autopoll {
         done: (outcome) => {
           note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
           resolve();
-          if (!turn.over) this.#end(turn, this.#settlement(turn, outcome));
+          if (turn.over) return;
+          // An answer that was faster than the stop is an answer, unless the question is another's.
+          if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
+          else this.#end(turn, this.#verdicts.of(turn, outcome));
         },
       });
     });
   }
 
-  #settlement(turn: Turn, outcome: Outcome<Reply>): Settlement {
-    const { settings, clock } = this.#parts;
-    const { question } = turn.lease;
-    const ended = { atUs: clock.wallUs(), afterMs: clock.monotonicMs() - turn.startedMs };
-    if (outcome.ok) {
-      this.#outage.over();
-      if (question.kind === 'question') {
-        settings.clocks?.answeredBy(question.model, outcome.value.engine);
-      }
-      return settleReply(outcome.value, ended, settings);
-    }
-    const settlement = settleFailure(turn.lease, outcome.error, ended, Math.random(), settings);
-    if (refusesEverything(outcome.error.code)) this.#outage.seen();
-    return settlement;
-  }
-
   #giveUp(turn: Turn, why: 'lost' | 'idle'): void {
-    const { log, settings, clock } = this.#parts;
+    const { log, settings } = this.#parts;
     const { questionId: question, attempt } = turn.lease;
-    log.warn({ question, attempt, why }, 'turn given up');
-    turn.pending?.cancel();
     if (turn.over) return;
-    if (why === 'lost') {
-      this.#close(turn);
-      return;
-    }
-    const failure = { code: 'timeout', message: 'the turn made no progress for too long' };
-    const ended = { atUs: clock.wallUs(), afterMs: settings.idleGapMs };
-    this.#end(turn, settleFailure(turn.lease, failure, ended, Math.random(), settings));
+    log.warn({ question, attempt, why }, 'turn given up');
+    const next = why === 'lost' ? undefined : this.#verdicts.ofSilence(turn);
+    this.#stopTurn(turn, settings.stopTurnMs ?? STOP_TURN_MS, next);
   }
 
-  #handBack(turn: Turn): void {
-    this.#end(turn, { step: 'release', delayMs: 0 });
-    turn.pending?.cancel();
+  /**
+   * Stops the work on a question and keeps its lease until that is certain, or `withinMs` are over:
+   * nobody else begins while it may still be at work. Then does what is to be done.
+   * @param next undefined when the question is another's by now, and nothing may be written
+   */
+  #stopTurn(turn: Turn, withinMs: number, next: Settlement | undefined): void {
+    const { stop } = turn;
+    clearTimeout(stop?.timer);
+    const timer = setTimeout(() => turn.pending?.cancel(), withinMs);
+    turn.stop = { next: stop && next ? stop.next : next, timer };
+    if (stop) return;
+    this.#keeper.stopping(turn);
+    if (turn.pending) turn.pending.stop();
+    else this.#letGo(turn);
+  }
+
+  #letGo(turn: Turn): void {
+    if (turn.stop?.next) this.#end(turn, turn.stop.next);
+    else {
+      this.#close(turn);
+      this.#look();
+    }
   }
 
   #end(turn: Turn, settlement: Settlement): void {
@@ -334,7 +320,9 @@ export class Autopoll {
 
   #close(turn: Turn): void {
     turn.over = true;
+    clearTimeout(turn.stop?.timer);
     this.#keeper.remove(turn);
+    this.#parking.left(engineOf(turn.lease), turn.lease.questionId);
   }
 
   async #settle(lease: Lease, settlement: Settlement): Promise<void> {
@@ -379,11 +367,6 @@ function tellSettled(log: Log, about: object, settlement: Settlement): void {
     const { code } = settlement.answer.error;
     log.warn({ ...about, code }, 'question answered with an error');
   } else log.debug({ ...about, step: settlement.step }, 'turn settled');
-}
-
-/** The bridge as a whole takes no work, whatever the question. */
-function refusesEverything(code: string): boolean {
-  return ['busy', 'shutting_down', 'unauthorized', 'unreachable', 'closed'].includes(code);
 }
 
 async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * Keeps the leases of running turns alive, but only while the bridge reports progress: a lease
- * renewed by a timer alone would hide a hang for ever.
+ * renewed by a timer alone would hide a hang for ever. A turn that is being stopped keeps its lease
+ * until it has stopped: nobody else may begin while it may still be at work.
  */
 
 import type { Bus, Lease } from '../../src/bus/index.js';
@@ -21,9 +22,15 @@ export interface LeaseKeeperOptions {
   readonly idleGapMs: number;
 }
 
+interface Kept {
+  lastProgressMs: number;
+  renewedMs: number;
+  isStopping: boolean;
+}
+
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
-  readonly #turns = new Map<KeptTurn, { lastProgressMs: number }>();
+  readonly #turns = new Map<KeptTurn, Kept>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: LeaseKeeperOptions) {
@@ -40,12 +47,33 @@ export class LeaseKeeper {
   }
 
   add(turn: KeptTurn): void {
-    this.#turns.set(turn, { lastProgressMs: this.#options.clock.monotonicMs() });
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#turns.set(turn, { lastProgressMs: nowMs, renewedMs: nowMs, isStopping: false });
   }
 
   progress(turn: KeptTurn): void {
     const kept = this.#turns.get(turn);
     if (kept) kept.lastProgressMs = this.#options.clock.monotonicMs();
+  }
+
+  /** From now on the lease is kept whatever the turn does; whoever stops it sets the deadline. */
+  stopping(turn: KeptTurn): void {
+    const kept = this.#turns.get(turn);
+    if (kept === undefined || kept.isStopping) return;
+    kept.isStopping = true;
+    void this.#renew(turn);
+  }
+
+  /**
+   * Renews what ought to have been renewed already. After this process stood still, its own reaper
+   * would else hand out questions that its own turns are still at work on.
+   */
+  catchUp(): void {
+    const { clock, renewEveryMs } = this.#options;
+    const lateMs = clock.monotonicMs() - 1.5 * renewEveryMs;
+    for (const [turn, { renewedMs }] of this.#turns) {
+      if (renewedMs < lateMs) void this.#renew(turn);
+    }
   }
 
   remove(turn: KeptTurn): void {
@@ -59,14 +87,16 @@ export class LeaseKeeper {
   #pass(): void {
     const { clock, idleGapMs } = this.#options;
     const now = clock.monotonicMs();
-    for (const [turn, { lastProgressMs }] of [...this.#turns]) {
-      if (now - lastProgressMs >= idleGapMs) turn.giveUp('idle');
+    for (const [turn, { lastProgressMs, isStopping }] of [...this.#turns]) {
+      if (!isStopping && now - lastProgressMs >= idleGapMs) turn.giveUp('idle');
       else void this.#renew(turn);
     }
   }
 
   async #renew(turn: KeptTurn): Promise<void> {
-    const { bus, leaseMs } = this.#options;
+    const { bus, clock, leaseMs } = this.#options;
+    const entry = this.#turns.get(turn);
+    if (entry) entry.renewedMs = clock.monotonicMs();
     // A renewal that fails is not a lost lease: the next pass, or the fence, decides.
     const kept = await bus.renew(turn.lease, leaseMs).catch(() => 'kept' as const);
     if (kept === 'lost' && this.#turns.has(turn)) turn.giveUp('lost');

@@ -10,10 +10,14 @@ import {
   type Listener,
   type Pending,
   type QueryOptions,
+  type QueueReport,
 } from '../socket/index.js';
 
 /** Questions a server holds in flight on one connection; see `docs/protocol.md`. */
 const PER_CONNECTION = 64;
+
+/** A report that takes longer is no news any more, in milliseconds. */
+const REPORT_MS = 10_000;
 
 export class Links {
   readonly #clients: readonly BridgeClient[];
@@ -39,6 +43,14 @@ export class Links {
       if (load(client) < load(best)) best = client;
     }
     return best.submit(question, options, listener);
+  }
+
+  /** Shows a queue in the bridge's `health`, over the first connection that stands. */
+  report(queue: QueueReport): Promise<void> {
+    const client = this.#clients.find(({ connected }) => connected);
+    return client === undefined
+      ? Promise.resolve()
+      : client.report(queue, { timeoutMs: REPORT_MS });
   }
 
   /** Calls back for each connection that stands. */

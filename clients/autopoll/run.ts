@@ -4,11 +4,14 @@ import { BusError, type BusObserver, openSqliteBus, type Side } from '../../src/
 import { systemClock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { BridgeClientOptions } from '../socket/index.js';
-import { Autopoll, type AutopollSettings } from './autopoll.js';
+import { Autopoll } from './autopoll.js';
+import { BusTrouble } from './bus-trouble.js';
 import { TurnClocks } from './clocks.js';
 import { Figures, type FigureSettings } from './figures.js';
 import { checkInChild, Housekeeping } from './housekeeping.js';
 import { Links } from './links.js';
+import { commandMessenger, type Messenger, webMessenger } from './messenger.js';
+import type { AutopollSettings } from './parts.js';
 import { openSpooledBus } from './spool-bus.js';
 
 /** How often the size of the WAL file is looked at. */
@@ -29,6 +32,13 @@ export interface RunOptions {
   /** Time between two looks for damage in the bus, in milliseconds; 0 means never. */
   readonly checkEveryMs: number;
   readonly figures: FigureSettings;
+  /** Who is told of warnings beside the log: a program with its arguments, a web address. */
+  readonly warn: {
+    readonly command: readonly string[] | undefined;
+    readonly url: string | undefined;
+    /** Of the program. */
+    readonly environment: NodeJS.ProcessEnv;
+  };
   readonly log: Log;
   /** Aborted to stop: turns under way are finished first. */
   readonly signal: AbortSignal;
@@ -43,7 +53,8 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
   const { log, settings, signal } = options;
   const fatal = new AbortController();
   const { db: file, session, spoolDir, checkEveryMs } = options;
-  const busOptions = { file, session, observer: observe(log, fatal) };
+  const trouble = new BusTrouble(systemClock);
+  const busOptions = { file, session, observer: observe(log, fatal, trouble) };
   const bus = spoolDir ? openSpooledBus(busOptions, spoolDir, log) : openSqliteBus(busOptions);
   const clocks = new TurnClocks(bus);
   bus.watch(() => clocks.stale());
@@ -55,6 +66,8 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
     clock: systemClock,
     log,
     settings: { ...settings, clocks },
+    trouble,
+    messengers: messengersOf(options),
   });
   const housekeeping = new Housekeeping({
     bus,
@@ -103,16 +116,28 @@ function damaged(file: string, damage: string): BusError {
   );
 }
 
+function messengersOf({ warn, log }: RunOptions): Messenger[] {
+  const { command, url, environment } = warn;
+  return [
+    ...(command === undefined ? [] : [commandMessenger(command, environment, log)]),
+    ...(url === undefined ? [] : [webMessenger(url, log)]),
+  ];
+}
+
 /** A damaged file is for a person to restore; everything else is waited out. */
-function observe(log: Log, fatal: AbortController): BusObserver {
+function observe(log: Log, fatal: AbortController, watched: BusTrouble): BusObserver {
   return {
     expired: (conversation, questions) =>
       log.warn({ conversation, questions }, 'conversation expired; its questions wait'),
     trouble: (error: BusError, waitedMs) => {
       log.error({ code: error.code, waitedMs: Math.round(waitedMs) }, error.message);
+      watched.began(error, waitedMs);
       if (error.code === 'bus_corrupt') fatal.abort(error);
     },
-    recovered: (waitedMs) => log.info({ waitedMs: Math.round(waitedMs) }, 'bus writable again'),
+    recovered: (waitedMs) => {
+      log.info({ waitedMs: Math.round(waitedMs) }, 'bus writable again');
+      watched.ended(waitedMs);
+    },
   };
 }
 

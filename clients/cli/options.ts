@@ -26,6 +26,7 @@ const HEADINGS: Record<Section, string> = {
   turns: 'Turns:',
   bus: 'Memory bus:',
   autopoll: 'Autopoll:',
+  warnings: 'Warnings (0 turns one off):',
   process: 'Process:',
 };
 

@@ -12,6 +12,7 @@ const TITLES: Record<Section, string> = {
   turns: 'Turns',
   bus: 'Memory bus',
   autopoll: 'Autopoll',
+  warnings: 'Warnings',
   process: 'Processes',
 };
 

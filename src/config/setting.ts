@@ -126,6 +126,26 @@ export function optionalUrl(options: TextOptions) {
     });
 }
 
+/** Where something of ours is sent: encrypted, or not beyond this machine. */
+export function optionalWebhook(about: string) {
+  return Text.refine(isPrivateUrl)
+    .optional()
+    .register(registry, {
+      ...TEXT,
+      about,
+      value: 'URL',
+      expects:
+        'an https:// address, or an http:// address on this machine, without a user or password',
+      isDelicate: true,
+    });
+}
+
+function isPrivateUrl(given: string): boolean {
+  if (!isPlainUrl(given)) return false;
+  const { protocol, hostname } = new URL(given);
+  return protocol === 'https:' || /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
+
 function isPlainUrl(given: string): boolean {
   if (!URL.canParse(given)) return false;
   const { protocol, username, password } = new URL(given);

@@ -7,9 +7,11 @@ import { z } from 'zod';
 import {
   oneOf,
   onOff,
+  optionalList,
   optionalPath,
   optionalText,
   optionalUrl,
+  optionalWebhook,
   paths,
   portOrOff,
   text,
@@ -223,6 +225,16 @@ const Autopoll = z.object({
     about: 'wait before the second attempt; doubled for each one after it',
   }),
   retryMaxMs: whole(60_000, { unit: 'MS', min: 1, about: 'longest wait between attempts' }),
+  scheduleToCloseMs: whole(3_600_000, {
+    unit: 'MS',
+    min: 1,
+    about: 'time that the failed attempts at a question may take together; after it none follows',
+  }),
+  stopTurnMs: whole(30_000, {
+    unit: 'MS',
+    min: 100,
+    about: 'longest wait for a turn that is given up to have stopped, before it is tried again',
+  }),
   connectMs: whole(10_000, {
     unit: 'MS',
     about: 'how long autopoll --once waits for a bridge',
@@ -258,6 +270,42 @@ const Autopoll = z.object({
   }),
 });
 
+/** When people are told that something is wrong; 0 turns a warning off. */
+const Warnings = z.object({
+  warnOldestMs: whole(600_000, { unit: 'MS', about: 'a question waits for so long' }),
+  warnBacklogGrowth: whole(1_000, {
+    unit: 'N',
+    about: 'so many more questions wait than within the last five minutes',
+  }),
+  warnEmptyMs: whole(0, { unit: 'MS', about: 'no question has come for so long, after some had' }),
+  warnStarvedMs: whole(60_000, {
+    unit: 'MS',
+    about: 'questions could be asked, and none is for so long',
+  }),
+  warnFailurePercent: whole(50, {
+    unit: 'PERCENT',
+    max: 100,
+    about: 'so much of the turns of an engine failed within the last five minutes',
+  }),
+  warnReaperLateMs: whole(20_000, {
+    unit: 'MS',
+    about: 'leases of others have not been looked through for so long',
+  }),
+  warnWalBytes: whole(256 * MIB, { unit: 'BYTES', about: 'the WAL of the bus is so large' }),
+  warnDiskBytes: whole(512 * MIB, { unit: 'BYTES', about: 'less is free where the bus is' }),
+  warnClockJumpMs: whole(5_000, { unit: 'MS', about: 'the clock was set by so much' }),
+  warnLockMs: whole(5_000, {
+    unit: 'MS',
+    about: 'another program kept the write lock of the bus for so long',
+  }),
+  warnCommand: optionalList({
+    value: 'WORD',
+    expects: 'a program and its arguments, one after the other',
+    about: 'program that gets each warning as JSON on its standard input, and its arguments',
+  }),
+  warnUrl: optionalWebhook('address that gets each warning as JSON in a POST'),
+});
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const Process = z.object({
@@ -273,7 +321,8 @@ const Process = z.object({
   }),
   failpoints: optionalText({
     value: 'LIST',
-    about: 'where this process is to be killed, stopped or to fail, for tests; docs/chaos.md lists them',
+    about:
+      'where this process is to be killed, stopped or to fail, for tests; docs/chaos.md lists them',
   }),
   history: optionalPath({
     value: 'FILE',
@@ -290,6 +339,7 @@ export const SECTIONS = {
   turns: Turns,
   bus: Bus,
   autopoll: Autopoll,
+  warnings: Warnings,
   process: Process,
 } as const;
 

@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { environment, type Settings, stateHome } from '../../../src/config/index.js';
+import {
+  environment,
+  environmentWithoutSettings,
+  type Settings,
+  stateHome,
+} from '../../../src/config/index.js';
 import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
@@ -17,7 +22,15 @@ interface AutopollWords {
 }
 
 export async function autopoll(words: Words): Promise<number> {
-  const settings = await settingsFor(words, 'bus', 'address', 'autopoll', 'turns', 'process');
+  const settings = await settingsFor(
+    words,
+    'bus',
+    'address',
+    'autopoll',
+    'warnings',
+    'turns',
+    'process',
+  );
   const { once = false, json = false } = words as AutopollWords;
   if (json && !once) throw new UsageError('--json prints the summary of --once; give both');
   const db = needBus(settings);
@@ -43,6 +56,11 @@ export async function autopoll(words: Words): Promise<number> {
       spoolDir: settings.autopoll.spoolDir ?? usualSpoolDir(),
       checkEveryMs: settings.autopoll.checkEveryMs,
       figures: figureSettings(settings),
+      warn: {
+        command: settings.warnings.warnCommand,
+        url: settings.warnings.warnUrl,
+        environment: environmentWithoutSettings(),
+      },
       log,
       signal: life.stopping,
       onReady: () => {
@@ -69,8 +87,8 @@ function figureSettings({ autopoll }: Settings): FigureSettings {
   return { retentionDays, adaptive: adaptiveTimeouts ? bounds : undefined };
 }
 
-function autopollSettings({ autopoll, turns }: Settings): AutopollSettings {
-  const { conversation, maxAttempts, retryBaseMs, retryMaxMs } = autopoll;
+function autopollSettings({ autopoll, turns, warnings }: Settings): AutopollSettings {
+  const { conversation, maxAttempts, retryBaseMs, retryMaxMs, scheduleToCloseMs } = autopoll;
   return {
     concurrency: autopoll.concurrency,
     conversations: conversation.length === 0 ? undefined : conversation,
@@ -83,6 +101,19 @@ function autopollSettings({ autopoll, turns }: Settings): AutopollSettings {
     renewEveryMs: autopoll.renewEveryMs,
     reapEveryMs: autopoll.reapEveryMs,
     heartbeatEveryMs: autopoll.heartbeatEveryMs,
-    retry: { maxAttempts, baseDelayMs: retryBaseMs, maxDelayMs: retryMaxMs },
+    retry: { maxAttempts, baseDelayMs: retryBaseMs, maxDelayMs: retryMaxMs, scheduleToCloseMs },
+    stopTurnMs: autopoll.stopTurnMs,
+    warnings: {
+      oldestMs: warnings.warnOldestMs,
+      backlogGrowth: warnings.warnBacklogGrowth,
+      emptyMs: warnings.warnEmptyMs,
+      starvedMs: warnings.warnStarvedMs,
+      failurePercent: warnings.warnFailurePercent,
+      reaperLateMs: warnings.warnReaperLateMs,
+      walBytes: warnings.warnWalBytes,
+      diskBytes: warnings.warnDiskBytes,
+      clockJumpMs: warnings.warnClockJumpMs,
+      lockMs: warnings.warnLockMs,
+    },
   };
 }
