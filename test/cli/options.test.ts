@@ -21,7 +21,7 @@ function values(setting: Described): fc.Arbitrary<unknown> {
   const { key, isList, value, schema } = setting;
   if (value === '') return fc.constant(true);
   if (key === 'conversation') return fc.array(Id, { minLength: 1, maxLength: 3 });
-  if (key === 'baseUrl') return fc.webUrl();
+  if (value === 'URL') return fc.webUrl({ validSchemes: ['https'] });
   if (isList) return fc.array(Text, { minLength: 1, maxLength: 3 });
   const any = fc.oneof(fc.nat(4000), Text, fc.constantFrom('off', 'a', 'b', 'extract', 'info'));
   return any.filter((given) => schema.safeParse(given).success);
