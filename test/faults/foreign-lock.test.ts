@@ -9,11 +9,11 @@ const LOCK_MS = Number(process.env.LOCK_MS ?? 0);
 test('a lock held by another program delays answers and loses none', {
   timeout: 60_000 + 2 * LOCK_MS,
 }, async () => {
-  const house = new House({ delayMs: 400 });
+  const house = new House();
   await house.fill();
   const bridge = await house.bridge();
   const autopoll = house.autopoll(bridge);
-  await autopoll.ready();
+  await house.begun();
   const lock = python('hold_lock.py', house.file);
   expect(await lock.line()).toBe('locked');
 

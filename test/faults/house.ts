@@ -8,8 +8,8 @@ const PYTHON = join(import.meta.dirname, 'python');
 
 /** Questions that run at once, and conversations they are spread over. */
 export const CONCURRENCY = 4;
-const CONVERSATIONS = 8;
-const PER_CONVERSATION = 5;
+const CONVERSATIONS = 6;
+const PER_CONVERSATION = 4;
 /** The bus is made by asking one more. */
 export const QUESTIONS = CONVERSATIONS * PER_CONVERSATION + 1;
 
@@ -54,7 +54,7 @@ export class House {
   readonly #prefix: Prefix;
   readonly #delayMs: number;
 
-  constructor({ dir, prefix = [], delayMs = 30 }: HouseOptions = {}) {
+  constructor({ dir, prefix = [], delayMs = 150 }: HouseOptions = {}) {
     this.file = join(dir ?? this.dir, 'bus.db');
     this.#prefix = prefix;
     this.#delayMs = delayMs;
@@ -113,6 +113,11 @@ export class House {
     return JSON.parse(stdout);
   }
 
+  /** Waits until the first answers are there: everything that is opened at all is open then. */
+  async begun(): Promise<void> {
+    while ((await this.verdict()).unread === QUESTIONS);
+  }
+
   /** Waits until nothing is unread, and says what is on the bus then. */
   async drained(): Promise<Record<string, unknown>> {
     for (;;) {
@@ -129,8 +134,9 @@ export class House {
     );
   }
 
-  untilSpooled(count: number): Promise<true> {
-    return until(() => this.spooled().length === count || undefined) as Promise<true>;
+  /** Waits until so many answers are in the spool, or more. */
+  async untilSpooled(count: number): Promise<void> {
+    await until(() => this.spooled().length >= count);
   }
 }
 
