@@ -212,9 +212,9 @@ function staleWrites({ history, done, attempts }: View): Finding[] {
 function timeInverted({ bus, attempts }: View, { clockWasSet = false }: CheckOptions): Finding[] {
   const within = bus.attempts.flatMap((attempt) => {
     const { seenUs, claimedUs, startedUs, firstByteUs, finishedUs, question } = attempt;
-    const times = [seenUs, claimedUs, startedUs, firstByteUs, finishedUs].filter(
-      (us) => us !== null,
-    );
+    // Another process may have seen it, by the clock of that moment.
+    const seen = clockWasSet ? null : seenUs;
+    const times = [seen, claimedUs, startedUs, firstByteUs, finishedUs].filter((us) => us !== null);
     const isInOrder = times.every((us, index) => us >= (times[index - 1] ?? us));
     return isInOrder ? [] : [{ question, why: `attempt ${attempt.attempt}: ${times.join(' > ')}` }];
   });
