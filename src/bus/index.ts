@@ -1,4 +1,5 @@
 export { type Select, selectAside } from './admin/aside.js';
+export { type Backup, BackupRefused, backUp } from './admin/backup.js';
 export {
   DAY_US,
   type DailyFigures,
@@ -39,6 +40,7 @@ export {
   lastEngine,
   readTimeouts,
   type Timeout,
+  type TimeoutChange,
   TimeoutTable,
 } from './admin/timeouts.js';
 export { seenUnfinished } from './admin/unfinished.js';
