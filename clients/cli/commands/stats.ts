@@ -1,9 +1,10 @@
-import { inspectBus } from '../../../src/bus/index.js';
+import { type BusInspection, inspectBus } from '../../../src/bus/index.js';
 import type { Settings } from '../../../src/config/index.js';
 import { errorFields, withBridge } from '../bridge-client.js';
 import { EXIT } from '../failure.js';
 import { settingsFor, type Words } from '../options.js';
 import { paint, printJson, printText } from '../output.js';
+import { parkReport, parkText, workerReport, workerText } from '../queue-text.js';
 import { linesOf, withoutEnvelope } from '../report.js';
 
 export async function stats(words: Words): Promise<number> {
@@ -11,7 +12,7 @@ export async function stats(words: Words): Promise<number> {
   const { db, session } = settings.bus;
   const bus = db === undefined ? undefined : toWire(inspectBus(db, session));
   if (words.json === true) return printAsJson(settings, bus);
-  if (bus !== undefined) printText(`${paint('bold', `Bus ${db}`)}\n${linesOf(bus)}\n`);
+  if (bus !== undefined) printText(`${paint('bold', `Bus ${db}`)}\n${busText(bus)}\n`);
   printText(`${paint('bold', 'Bridge')}\n${linesOf(await bridgeStats(settings))}`);
   return EXIT.ok;
 }
@@ -32,7 +33,17 @@ async function bridgeStats(settings: Settings) {
   return withoutEnvelope(await withBridge(settings, (client) => client.stats()));
 }
 
-function toWire(inspection: ReturnType<typeof inspectBus>) {
-  const { oldestPendingMs, walBytes, ...counts } = inspection;
-  return { ...counts, oldest_pending_ms: Math.round(oldestPendingMs), wal_bytes: walBytes };
+function toWire(inspection: BusInspection) {
+  const { oldestPendingMs, walBytes, parks, workers, ...counts } = inspection;
+  return {
+    ...counts,
+    oldest_pending_ms: Math.round(oldestPendingMs),
+    wal_bytes: walBytes,
+    parks: parks.map(parkReport),
+    workers: workers.map(workerReport),
+  };
+}
+
+function busText({ parks, workers, ...counts }: ReturnType<typeof toWire>): string {
+  return [linesOf(counts), ...parks.map(parkText), ...workers.flatMap(workerText)].join('\n');
 }

@@ -6,17 +6,23 @@ import {
   type BusInspection,
   findDamage,
   inspectBus,
+  type Worker,
 } from '../../../src/bus/index.js';
 import type { Settings } from '../../../src/config/index.js';
 import { deniedPath } from '../bus-file.js';
 import { countsText } from '../bus-summary.js';
 import { duration } from '../output.js';
+import { workerReport } from '../queue-text.js';
+import { objectsIn } from '../report.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 const RESTORE = 'stop all programs that use it, then restore a backup';
 const BIG_WAL_BYTES = 64 * 1024 * 1024;
 /** A question older than this is not just about to be answered, in milliseconds. */
 const OLD_MS = 60_000;
+
+/** An autopoll notes how it is every half minute, in milliseconds. */
+const SILENT_MS = 120_000;
 
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
@@ -74,6 +80,27 @@ function notWritable(path: string): Finding {
   );
 }
 
+/** An autopoll that is silent, or that says itself what is wrong. */
+function worry(worker: Worker, pending: number): Finding[] {
+  const {
+    pid,
+    gone,
+    seen_ago_ms: silentMs,
+    warnings,
+  } = { warnings: [], pid: 0, ...workerReport(worker) };
+  if (gone && pending > 0) {
+    const what = `autopoll ${pid} ended without a word ${duration(silentMs)} ago`;
+    return [warn('autopoll', what, 'start it again: what it was at goes on by itself')];
+  }
+  if (!gone && silentMs > SILENT_MS) {
+    const what = `autopoll ${pid} runs, and has said nothing for ${duration(silentMs)}`;
+    return [warn('autopoll', what, `see its log; if it hangs: kill -9 ${pid}, and start it again`)];
+  }
+  return objectsIn(warnings).map(({ message, kind }) =>
+    warn('warning', String(message), `see ${kind} in docs/operations.md`),
+  );
+}
+
 function worries(file: string, found: BusInspection): Finding[] {
   const findings: Finding[] = [];
   if (found.pending > 0 && found.oldestPendingMs > OLD_MS) {
@@ -85,6 +112,7 @@ function worries(file: string, found: BusInspection): Finding[] {
       ),
     );
   }
+  findings.push(...found.workers.flatMap((worker) => worry(worker, found.pending)));
   if (found.expired > 0) {
     findings.push(
       warn(

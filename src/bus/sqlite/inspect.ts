@@ -2,38 +2,56 @@
 import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { systemClock } from '../../clock.js';
+import { type Park, parksIn, type Worker, workersIn } from '../admin/workers.js';
 import type { BusStats, Side } from '../bus.js';
 import { BusError } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
 import { toBusError } from './connection.js';
 import { checkForeignSchema } from './schema.js';
 
-/** As `BusStats`, but rows that no warmline has looked at yet are among the pending ones. */
-export interface BusInspection extends Omit<BusStats, 'delayed' | 'waiting'> {
+/**
+ * As `BusStats`, but rows that no warmline has looked at yet are among the pending ones, and questions
+ * of expired conversations are not.
+ */
+export interface BusInspection extends BusStats {
   /** Size of the WAL file in bytes. */
   readonly walBytes: number;
+  /** Engines that take no work. */
+  readonly parks: readonly Park[];
+  /** The autopolls that work on the bus or did lately, the one heard of last first. */
+  readonly workers: readonly Worker[];
 }
 
-/** @throws BusError when the file is missing, foreign or damaged */
+/**
+ * Looks at what is unfinished and at what has come since, so a million finished questions cost
+ * nothing. On a bus that no warmline has used yet everything has just come.
+ * @throws BusError when the file is missing, foreign or damaged
+ */
 export function inspectBus(file: string, session: Side): BusInspection {
   return withReader(file, (db) => {
     const nowUs = systemClock.wallUs();
-    const used = isUsed(db);
-    const leased = used ? countLeased(db, session) : 0;
-    const { open, expired } = countUnread(db, session, naiveUtc(nowUs));
-    const counted = used ? counters(db, session) : new Map<string, number>();
+    const tables = ownTables(db);
+    const unfinished = tables.has('warmline_lanes') ? countLanes(db, session, nowUs) : NOTHING;
+    const fresh = countFresh(db, session, nowUs, tables.has('warmline_cursor'));
+    const counted = tables.has('warmline_counters') ? counters(db, session) : new Map();
+    const days = [unfinished.day, fresh.day].filter((day) => day !== null);
+    const oldestMs = days.length === 0 ? 0 : nowUs / 1000 - julianToMs(Math.min(...days));
     return {
-      pending: Math.max(0, (open?.rows ?? 0) - leased),
-      leased,
-      expired: expired?.rows ?? 0,
+      pending: unfinished.open + fresh.open,
+      leased: unfinished.leased,
+      delayed: unfinished.delayed,
+      waiting: unfinished.waiting,
+      expired: unfinished.expired + fresh.expired,
       complete: counted.get('complete') ?? 0,
       failed: counted.get('failed') ?? 0,
       dead: counted.get('dead') ?? 0,
       ignored: counted.get('ignored') ?? 0,
       orphaned: counted.get('orphaned') ?? 0,
       stale: counted.get('stale') ?? 0,
-      oldestPendingMs: open?.day == null ? 0 : Math.max(0, nowUs / 1000 - julianToMs(open.day)),
+      oldestPendingMs: Math.max(0, oldestMs),
       walBytes: statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0,
+      parks: tables.has('warmline_parks') ? parksIn(db, session) : [],
+      workers: tables.has('warmline_workers') ? workersIn(db, session) : [],
     };
   });
 }
@@ -85,14 +103,10 @@ function withReader<T>(file: string, read: (db: Database.Database) => T): T {
   }
 }
 
-function isUsed(db: Database.Database): boolean {
-  const ours = `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'warmline_counters'`;
-  return db.prepare(ours).get() !== undefined;
-}
-
-function countLeased(db: Database.Database, session: Side): number {
-  const leased = `SELECT count(*) FROM warmline_lanes WHERE session = ? AND state = 'leased'`;
-  return Number(db.prepare(leased).pluck().get(session));
+/** Those of our tables that are there: an earlier warmline made fewer. */
+function ownTables(db: Database.Database): Set<string> {
+  const ours = `SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'warmline_*'`;
+  return new Set(db.prepare(ours).pluck().all() as string[]);
 }
 
 function counters(db: Database.Database, session: Side): Map<string, number> {
@@ -100,27 +114,64 @@ function counters(db: Database.Database, session: Side): Map<string, number> {
   return new Map(rows.all(session) as [string, number][]);
 }
 
-interface Unread {
-  readonly isOpen: 0 | 1;
-  readonly rows: number;
-  /** When the oldest of them was written, as a Julian day. */
+/** Questions that have been taken in and are not finished. */
+interface Unfinished {
+  /** Of conversations that can still be read, without those under way. */
+  readonly open: number;
+  readonly leased: number;
+  readonly delayed: number;
+  readonly waiting: number;
+  readonly expired: number;
+  /** When the oldest that waits was written, as a Julian day. */
   readonly day: number | null;
 }
 
-/** A row is marked read once it is answered or found to be no question: the unread are to be done. */
-function countUnread(db: Database.Database, session: Side, now: string) {
-  const groups = db
-    .prepare(
-      `SELECT coalesce(julianday(c.expires_at) > julianday(:now), 1) AS isOpen,
-              count(*) AS rows, min(julianday(m.timestamp)) AS day
-       FROM messages m LEFT JOIN conversations c ON c.id = m.conversation_id
-       WHERE m.to_session = :session AND coalesce(m.read, 0) = 0 GROUP BY isOpen`,
-    )
-    .all({ session, now }) as Unread[];
-  return {
-    open: groups.find(({ isOpen }) => isOpen === 1),
-    expired: groups.find(({ isOpen }) => isOpen === 0),
-  };
+const NOTHING: Unfinished = { open: 0, leased: 0, delayed: 0, waiting: 0, expired: 0, day: null };
+
+const IS_OPEN = 'coalesce(julianday(c.expires_at) > julianday(:now), 1)';
+
+function countLanes(db: Database.Database, session: Side, nowUs: number): Unfinished {
+  const counts = db.prepare<object, Unfinished>(
+    `SELECT coalesce(sum(unfinished - (state = 'leased')) FILTER (WHERE is_open), 0) AS open,
+            coalesce(sum(state = 'leased'), 0) AS leased,
+            coalesce(sum(state = 'ready' AND is_open AND ready_at_us > :nowUs), 0) AS delayed,
+            coalesce(sum(unfinished) FILTER (WHERE is_open AND state = 'waiting'), 0) AS waiting,
+            coalesce(sum(unfinished - (state = 'leased')) FILTER (WHERE NOT is_open), 0) AS expired,
+            min(day) FILTER (WHERE is_open) AS day
+     FROM (SELECT l.state, l.unfinished, l.ready_at_us, ${IS_OPEN} AS is_open,
+                  (SELECT julianday(m.timestamp) FROM messages m
+                   WHERE m.id = CASE l.state WHEN 'leased' THEN w.next_id ELSE l.head_id END) AS day
+           FROM warmline_lanes l
+           LEFT JOIN warmline_work w ON w.question_id = l.head_id
+           LEFT JOIN conversations c ON c.id = l.conversation_id
+           WHERE l.session = :session)`,
+  );
+  return counts.get({ session, now: naiveUtc(nowUs), nowUs }) ?? NOTHING;
+}
+
+interface Fresh {
+  readonly open: number;
+  readonly expired: number;
+  readonly day: number | null;
+}
+
+/** Unread rows that no warmline has looked at: those above its watermark. */
+function countFresh(
+  db: Database.Database,
+  session: Side,
+  nowUs: number,
+  hasCursor: boolean,
+): Fresh {
+  const cursor = 'SELECT last_id FROM warmline_cursor WHERE session = ?';
+  const after = hasCursor ? Number(db.prepare(cursor).pluck().get(session) ?? 0) : 0;
+  const counts = db.prepare<object, Fresh>(
+    `SELECT coalesce(sum(is_open), 0) AS open, coalesce(sum(NOT is_open), 0) AS expired,
+            min(day) FILTER (WHERE is_open) AS day
+     FROM (SELECT ${IS_OPEN} AS is_open, julianday(m.timestamp) AS day
+           FROM messages m LEFT JOIN conversations c ON c.id = m.conversation_id
+           WHERE m.id > :after AND m.to_session = :session AND coalesce(m.read, 0) = 0)`,
+  );
+  return counts.get({ after, session, now: naiveUtc(nowUs) }) ?? { open: 0, expired: 0, day: null };
 }
 
 /** A Julian day as milliseconds since the epoch. */
