@@ -137,6 +137,14 @@ function describe(exitWith: (code: number) => void): Command {
   ).action(run(async () => (await import('./commands/stats.js')).stats));
 
   withSettings(
+    command('backup', 'copy a bus that is in use, and prove the copy whole')
+      .requiredOption('--out <FILE>', 'where the copy goes')
+      .option('--force', 'replace a file that is there already')
+      .option('--json', 'print the result as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/backup.js')).backup));
+
+  withSettings(
     command('sessions', 'print the sessions of a running bridge').option(
       '--json',
       'print them as JSON',
