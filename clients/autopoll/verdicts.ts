@@ -43,8 +43,9 @@ export class Verdicts {
       }
       return settleReply(outcome.value, ended, settings);
     }
-    const { code, message, retryAfterMs } = outcome.error;
-    const failure = { code, message, retryAfterMs, spentMs: this.#spentMs(lease, ended.afterMs) };
+    const { code, message, retryAfterMs, turn } = outcome.error;
+    const spentMs = this.#spentMs(lease, ended.afterMs);
+    const failure = { code, message, retryAfterMs, turn, spentMs };
     const settlement = settleFailure(lease, failure, ended, Math.random(), settings);
     if (refusesEverything(code)) outage.seen();
     else if (settlement.step !== 'release') {
