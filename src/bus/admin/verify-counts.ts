@@ -34,7 +34,9 @@ function tooFewCounted(db: Database): Finding[] {
     .all() as Count[];
   return counts.map((count) => ({
     kind: 'count',
-    message: `${count.rows} questions for side ${count.session} are finished as "${count.name}", and ${count.counted} are counted`,
+    messages: [
+      `${count.rows} questions for side ${count.session} are finished as "${count.name}", and ${count.counted} are counted`,
+    ],
     steps: [(database) => addMissing(database, count)],
   }));
 }
@@ -67,7 +69,9 @@ function lowWatermarks(db: Database): Finding[] {
     .all() as { session: string; last: number; kept: number }[];
   return rows.map(({ session, last, kept }) => ({
     kind: 'watermark',
-    message: `questions for side ${session} have been taken in up to message ${last}, and the watermark says ${kept}`,
+    messages: [
+      `questions for side ${session} have been taken in up to message ${last}, and the watermark says ${kept}`,
+    ],
     steps: [
       (database) =>
         database
@@ -88,7 +92,9 @@ function highWatermarks(db: Database): Finding[] {
     .all(last) as { session: string; kept: number }[];
   return rows.map(({ session, kept }) => ({
     kind: 'watermark',
-    message: `the watermark for side ${session} is ${kept}, and no message has had an id above ${last}`,
+    messages: [
+      `the watermark for side ${session} is ${kept}, and no message has had an id above ${last}`,
+    ],
     steps: [
       (database) =>
         database
@@ -111,20 +117,16 @@ function lastId(db: Database): number {
 }
 
 /** Finished questions that are not marked as read. */
-export function findInMarks(_db: Database, unheld: readonly Unheld[]): Finding[] {
+export function findInMarks(unheld: readonly Unheld[]): Finding[] {
   const ids = unheld.filter(({ answered }) => answered).map(({ id }) => id);
   const findings: Finding[] = [];
   for (let at = 0; at < ids.length; at += MARKS_PAGE) {
     const page = ids.slice(at, at + MARKS_PAGE);
-    const [first] = page;
-    findings.push(
-      ...page.map((id) => ({
-        kind: 'unread' as const,
-        message: `question ${id} is finished and not marked as read`,
-        // One transaction for the page, told with its first.
-        steps: id === first ? [(db: Database) => markRead(db, page)] : [() => true],
-      })),
-    );
+    findings.push({
+      kind: 'unread',
+      messages: page.map((id) => `question ${id} is finished and not marked as read`),
+      steps: [(db) => markRead(db, page)],
+    });
   }
   return findings;
 }
@@ -152,7 +154,9 @@ export function findInIgnorable(db: Database): Finding[] {
     .all(MAX_FINDINGS) as number[];
   return ids.map((id) => ({
     kind: 'leftover',
-    message: `message ${id} is noted as no question, and has been taken in as one or is finished`,
+    messages: [
+      `message ${id} is noted as no question, and has been taken in as one or is finished`,
+    ],
     steps: [
       (database) =>
         database
@@ -178,7 +182,7 @@ export function findInDepends(db: Database): Finding[] {
     .all(MAX_FINDINGS) as number[];
   return ids.map((id) => ({
     kind: 'leftover',
-    message: `it is noted what question ${id} waits for, and that question is not unfinished`,
+    messages: [`it is noted what question ${id} waits for, and that question is not unfinished`],
     steps: [
       (database) =>
         database

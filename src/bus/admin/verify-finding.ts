@@ -3,12 +3,12 @@ import type { Database } from 'better-sqlite3';
 
 export type FindingKind = 'lane' | 'lost' | 'unread' | 'watermark' | 'count' | 'leftover';
 
-/** A difference between what is kept and the truth. */
+/** Differences between what is kept and the truth that are mended together. */
 export interface Finding {
   readonly kind: FindingKind;
-  /** A sentence for people. */
-  readonly message: string;
-  /** Transactions that mend it, in order; none when it has to wait. */
+  /** A sentence for each. */
+  readonly messages: readonly string[];
+  /** Transactions that mend them, in order; none when they have to wait. */
   readonly steps: readonly MendStep[];
 }
 

@@ -3,6 +3,7 @@
  * through no other. A lane that does not is made anew from the questions themselves.
  */
 import type { Database } from 'better-sqlite3';
+import type { Glance } from '../question.js';
 import type { Finding } from './verify-finding.js';
 import { faultsOf, isHeld, type Lane, type Look } from './verify-lane-state.js';
 import { rebuild } from './verify-rebuild.js';
@@ -22,6 +23,8 @@ export interface Owed {
     readonly id: number;
     readonly next: number | null | undefined;
     readonly priority: number;
+    /** Of one that is not kept. */
+    readonly model?: string | undefined;
   }[];
   /** Finished, and still kept as work. */
   readonly finished: number[];
@@ -45,19 +48,22 @@ export function findInLanes(db: Database, unheld: readonly Unheld[], look: Look)
     for (const fault of faultsOf(lane, look)) faults.add(lane, fault);
   }
   const strays = walk(db, lanes, faults);
-  const owedQuestions = unheld.filter(
-    ({ answered, priority }) => !answered && priority !== 'ignored',
-  );
-  for (const question of owedQuestions) {
+  const unanswered = unheld.filter(({ answered }) => !answered);
+  const questions = unanswered.filter(isQuestion);
+  for (const question of questions) {
     faults.add(question, `question ${question.id} is unread, and no lane leads to it`);
   }
   return [
-    ...mendLanes(db, lanes, faults, owedQuestions, look),
+    ...mendLanes(db, lanes, faults, questions, look),
     ...strays.map(dropStray),
-    ...unheld
-      .filter(({ answered, priority }) => !answered && priority === 'ignored')
-      .map(noteIgnorable),
+    ...unanswered.filter((each) => !isQuestion(each)).map(noteIgnorable),
   ];
+}
+
+type UnheldQuestion = Omit<Unheld, 'glance'> & { readonly glance: Glance };
+
+function isQuestion(unheld: Unheld): unheld is UnheldQuestion {
+  return unheld.glance !== 'ignored';
 }
 
 interface Place {
@@ -212,7 +218,7 @@ function mendLanes(
   db: Database,
   lanes: readonly Lane[],
   { places }: Faults,
-  unheld: readonly Unheld[],
+  unheld: readonly UnheldQuestion[],
   look: Look,
 ): Finding[] {
   if (places.size === 0) return [];
@@ -230,37 +236,27 @@ function mendLanes(
     else lane?.questions.push({ id, next, priority });
   }
   for (const question of unheld) {
-    const { id, priority } = question;
-    owed.get(keyOf(question))?.questions.push({ id, next: undefined, priority: Number(priority) });
+    owed
+      .get(keyOf(question))
+      ?.questions.push({ id: question.id, next: undefined, ...question.glance });
   }
   const laneOf = new Map(lanes.map((lane) => [keyOf(lane), lane]));
-  return [...owed].flatMap(([key, lane]) => {
+  return [...owed].map(([key, lane]) => {
     lane.questions.sort((one, other) => one.id - other.id);
     const kept = laneOf.get(key);
     const faults = places.get(key)?.faults ?? [];
     return kept && isHeld(kept, look)
-      ? tell(
-          faults.map((fault) => fault + HELD),
-          [],
-        )
-      : tell(faults, rebuild(lane, kept, look));
+      ? { kind: 'lane', messages: faults.map((fault) => fault + HELD), steps: [] }
+      : { kind: 'lane', messages: faults, steps: rebuild(lane, kept, look) };
   });
 }
 
 const HELD = '; it is being answered now, so the lane is left alone';
 
-/** Each fault by itself; what mends them all goes with the first. */
-function tell(faults: readonly string[], steps: Finding['steps']): Finding[] {
-  return faults.map((message, at) => {
-    const rest = steps.length === 0 ? [] : [() => true];
-    return { kind: 'lane', message, steps: at === 0 ? steps : rest };
-  });
-}
-
 function dropStray(id: number): Finding {
   return {
     kind: 'leftover',
-    message: `question ${id} is kept as unfinished, and there is no such question any more`,
+    messages: [`question ${id} is kept as unfinished, and there is no such question any more`],
     steps: [
       (db) => db.prepare('DELETE FROM warmline_work WHERE question_id = ?').run(id).changes === 1,
     ],
@@ -270,7 +266,7 @@ function dropStray(id: number): Finding {
 function noteIgnorable({ id, session, conversation }: Unheld): Finding {
   return {
     kind: 'lost',
-    message: `message ${id} is unread and no question, and is not noted to be marked as read`,
+    messages: [`message ${id} is unread and no question, and is not noted to be marked as read`],
     steps: [
       (db, nowUs) =>
         db

@@ -38,12 +38,14 @@ function changedRows({ questions, finished }: Owed): Change[] {
   const changes: Change[] = finished.map((id) => (db) => {
     db.prepare('DELETE FROM warmline_work WHERE question_id = ?').run(id);
   });
-  for (const [at, { id, next, priority }] of questions.entries()) {
+  for (const [at, { id, next, priority, model }] of questions.entries()) {
     const right = questions[at + 1]?.id ?? null;
     if (next === undefined) {
       changes.push((db, nowUs) => {
-        db.prepare(`INSERT OR IGNORE INTO warmline_work (question_id, next_id, priority, seen_at_us)
-         VALUES (?, ?, ?, ?)`).run(id, right, priority, nowUs);
+        db.prepare(
+          `INSERT OR IGNORE INTO warmline_work (question_id, next_id, priority, seen_at_us, model)
+           VALUES (?, ?, ?, ?, ?)`,
+        ).run(id, right, priority, nowUs, model ?? null);
       });
     } else if (next !== right) {
       changes.push((db) => {

@@ -4,7 +4,7 @@
  * away lack only the read mark; the others are owed an answer.
  */
 import type { Database } from 'better-sqlite3';
-import { glanceAt, MAX_QUESTION_BYTES } from '../question.js';
+import { type Glance, glanceAt, MAX_QUESTION_BYTES } from '../question.js';
 import { MAX_FINDINGS } from './verify-finding.js';
 
 export interface Unheld {
@@ -14,7 +14,7 @@ export interface Unheld {
   /** Finished by `warmline_done`, or answered by a row on the bus; only the mark is missing. */
   readonly answered: boolean;
   /** What a claim would make of it. */
-  readonly priority: number | 'ignored';
+  readonly glance: Glance | 'ignored';
 }
 
 interface Row {
@@ -45,27 +45,23 @@ export function findUnheld(db: Database): Unheld[] {
                          AND d.question_id IS NULL)
        ORDER BY m.id LIMIT :limit`,
     )
-    .all({ most: MAX_QUESTION_BYTES, limit: MAX_FINDINGS }) as Row[];
-  const answered = answeredAmong(db, rows);
-  return rows.map(({ id, session, conversation, isDone, message, metadata }) => ({
-    id,
-    session,
-    conversation,
-    answered: isDone === 1 || answered.has(id),
-    priority: priorityOf(message, metadata),
-  }));
+    .iterate({ most: MAX_QUESTION_BYTES, limit: MAX_FINDINGS }) as Iterable<Row>;
+  const found: Unheld[] = [];
+  // Their texts are looked at one by one, and not kept: each may be large.
+  for (const { id, session, conversation, isDone, message, metadata } of rows) {
+    const glance = message === null ? OVERSIZED : glanceAt(message, metadata);
+    found.push({ id, session, conversation, answered: isDone === 1, glance });
+  }
+  const answered = answeredAmong(db, found);
+  return found.map((each) => (answered.has(each.id) ? { ...each, answered: true } : each));
 }
 
-/** A message that is too large to be read is one that gets an error answer. */
-function priorityOf(message: unknown, metadata: unknown): number | 'ignored' {
-  if (message === null) return 0;
-  const glance = glanceAt(message, metadata);
-  return glance === 'ignored' ? glance : glance.priority;
-}
+/** It gets an error answer in its turn. */
+const OVERSIZED: Glance = { priority: 0, model: undefined };
 
 /** One look at all answers of ours: nothing leads from a question to them once it is cleared away. */
-function answeredAmong(db: Database, rows: readonly Row[]): Set<number> {
-  const unknown = new Set(rows.filter(({ isDone }) => isDone === 0).map(({ id }) => id));
+function answeredAmong(db: Database, unheld: readonly Unheld[]): Set<number> {
+  const unknown = new Set(unheld.filter(({ answered }) => !answered).map(({ id }) => id));
   const found = new Set<number>();
   if (unknown.size === 0) return found;
   const answers = db

@@ -13,15 +13,21 @@ import { type Clock, systemClock } from '../../clock.js';
 import { thisProcess } from '../owner.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { findInCounts, findInDepends, findInIgnorable, findInMarks } from './verify-counts.js';
-import type { Finding, MendStep } from './verify-finding.js';
+import type { Finding, FindingKind, MendStep } from './verify-finding.js';
 import { findInLanes } from './verify-lanes.js';
 import { findUnheld } from './verify-unheld.js';
 
+/** A difference between what is kept and the truth, in a sentence. */
+export interface Told {
+  readonly kind: FindingKind;
+  readonly message: string;
+}
+
 export interface Verification {
   /** What is not as it should be, after any repair; at most 10,000 of each kind are named. */
-  readonly findings: readonly Pick<Finding, 'kind' | 'message'>[];
+  readonly findings: readonly Told[];
   /** What has been mended. */
-  readonly repaired: readonly Pick<Finding, 'kind' | 'message'>[];
+  readonly repaired: readonly Told[];
 }
 
 export interface VerifyOptions {
@@ -31,6 +37,8 @@ export interface VerifyOptions {
 
 /** Enough for a million lost questions; a round that mends nothing is the last anyway. */
 const MAX_ROUNDS = 100;
+/** Mends that may share transactions. */
+const MENDS_TOGETHER = 100;
 
 /**
  * Looks at the queue of both sides, and mends it with `repair`: a lane leased by a living owner is
@@ -41,19 +49,21 @@ export async function verifyBus(
   bus: SqliteBus,
   { repair = false, clock = systemClock }: VerifyOptions = {},
 ): Promise<Verification> {
-  const repaired = new Map<string, Pick<Finding, 'kind' | 'message'>>();
+  const repaired = new Map<string, Told>();
   let findings = findAll(bus, clock);
   for (let round = 0; repair && findings.length > 0 && round < MAX_ROUNDS; round += 1) {
-    const mended = await mend(bus, findings);
-    for (const { kind, message } of mended) repaired.set(message, { kind, message });
+    const mended = await mendAll(bus, findings);
+    for (const told of mended.flatMap(tell)) repaired.set(told.message, told);
     findings = findAll(bus, clock);
     if (mended.length === 0) break;
   }
-  for (const { message } of findings) repaired.delete(message);
-  return {
-    findings: findings.map(({ kind, message }) => ({ kind, message })),
-    repaired: [...repaired.values()],
-  };
+  const left = findings.flatMap(tell);
+  for (const { message } of left) repaired.delete(message);
+  return { findings: left, repaired: [...repaired.values()] };
+}
+
+function tell({ kind, messages }: Finding): Told[] {
+  return messages.map((message) => ({ kind, message }));
 }
 
 /** One snapshot: a read transaction sees nothing that is committed after its first look. */
@@ -65,7 +75,7 @@ function findAll(bus: SqliteBus, clock: Clock): Finding[] {
         const unheld = findUnheld(db);
         return [
           ...findInCounts(db),
-          ...findInMarks(db, unheld),
+          ...findInMarks(unheld),
           ...findInIgnorable(db),
           ...findInLanes(db, unheld, look),
           ...findInDepends(db),
@@ -75,12 +85,24 @@ function findAll(bus: SqliteBus, clock: Clock): Finding[] {
   );
 }
 
-/** @returns what was mended; the rest has changed since, or has to wait */
-async function mend(bus: SqliteBus, findings: readonly Finding[]): Promise<Finding[]> {
+/**
+ * One that cannot be mended stops no other.
+ * @returns what was mended; the rest has changed since, or has to wait
+ * @throws BusError the first failure, after everything else was tried
+ */
+async function mendAll(bus: SqliteBus, findings: readonly Finding[]): Promise<Finding[]> {
   const mended: Finding[] = [];
-  for (const finding of findings) {
-    if (finding.steps.length > 0 && (await runAll(bus, finding.steps))) mended.push(finding);
+  const failures: unknown[] = [];
+  for (let at = 0; at < findings.length; at += MENDS_TOGETHER) {
+    const page = findings.slice(at, at + MENDS_TOGETHER);
+    const ends = await Promise.allSettled(page.map(({ steps }) => runAll(bus, steps)));
+    for (const [index, end] of ends.entries()) {
+      const finding = page[index];
+      if (end.status === 'rejected') failures.push(end.reason);
+      else if (end.value && finding) mended.push(finding);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return mended;
 }
 
@@ -88,5 +110,5 @@ async function runAll(bus: SqliteBus, steps: readonly MendStep[]): Promise<boole
   for (const step of steps) {
     if (!(await bus.write((db, nowUs) => step(db, nowUs)))) return false;
   }
-  return true;
+  return steps.length > 0;
 }
