@@ -245,3 +245,89 @@ test.each(CORRUPTIONS.map((what) => [what.title, what] as const))(
     expect(repaired.length).toBeGreaterThanOrEqual(findings.length);
   },
 );
+
+test('a lane that is being answered is told and left alone, and mended when it is not', async () => {
+  const { temp, bus, clock, conversations } = await busyBus();
+  const [one = ''] = conversations;
+  const [lease] = await bus.claim({ ...LEASE, conversations: [one] });
+  const damage = temp.peer.prepare('UPDATE warmline_lanes SET unfinished = 9 WHERE lane_id = ?');
+  damage.run(lease?.lane);
+  const lane = temp.peer.prepare('SELECT * FROM warmline_lanes WHERE lane_id = ?');
+  const before = lane.get(lease?.lane);
+  const { findings, repaired } = await verifyBus(bus, { repair: true, clock });
+  expect(findings).toEqual([
+    { kind: 'lane', message: expect.stringMatching(/9 are counted; it is being answered now/) },
+  ]);
+  expect(repaired).toEqual([]);
+  expect(lane.get(lease?.lane)).toEqual(before);
+  expect(lease && (await bus.complete(lease, answer()))).toBe('kept');
+  expect(await verifyBus(bus, { repair: true, clock })).toMatchObject({ findings: [] });
+});
+
+test('the lease of a process that is gone holds nothing up, and its attempt counts', async () => {
+  const { temp, clock, conversations } = await busyBus();
+  const [one = ''] = conversations;
+  const gone = temp.open({ clock, owner: { boot: 'earlier', namespace: '1', pid: 1, start: '1' } });
+  const [lease] = await gone.claim({ ...LEASE, conversations: [one] });
+  temp.peer.prepare('UPDATE warmline_lanes SET tail_id = 1 WHERE lane_id = ?').run(lease?.lane);
+  const bus = temp.open({ clock });
+  expect((await verifyBus(bus, { repair: true, clock })).findings).toEqual([]);
+  expect(bus.attemptsOf(lease?.questionId ?? 0)).toMatchObject([
+    { attempt: 1, outcome: 'owner_gone' },
+  ]);
+  const [again] = await bus.claim({ ...LEASE, conversations: [one] });
+  expect(again).toMatchObject({ questionId: lease?.questionId, attempt: 2 });
+});
+
+test('finished questions that were cleared away are still counted, and never answered twice', async () => {
+  const { temp, bus, clock, done } = await busyBus();
+  temp.peer.prepare('DELETE FROM warmline_done').run();
+  expect(await verifyBus(bus, { clock })).toEqual({ findings: [], repaired: [] });
+  const [first = 0] = done;
+  temp.peer.prepare('UPDATE messages SET read = 0 WHERE id = ?').run(first);
+  await bus.claim({ ...LEASE, limit: 1 });
+  const { repaired } = await verifyBus(bus, { repair: true, clock });
+  expect(repaired).toEqual([
+    { kind: 'unread', message: `question ${first} is finished and not marked as read` },
+  ]);
+  expect(temp.rows().find(({ id }) => id === first)?.read).toBe(1);
+  expect(temp.answersTo(first)).toHaveLength(1);
+});
+
+test('of the messages of others only read marks of finished questions are written', async () => {
+  await fc.assert(
+    fc.asyncProperty(Damage, async (damage) => {
+      const all = await busyBus();
+      const { temp, bus, clock } = all;
+      await halfDone(bus, all);
+      for (const { what, pick, number } of damage) corrupt(temp.peer, what, pick, number);
+      const finished = new Set(
+        temp.peer.prepare('SELECT question_id FROM warmline_done').pluck().all(),
+      );
+      const expected = temp
+        .rows()
+        .map((row) => ({ ...row, read: finished.has(row.id) ? 1 : row.read }));
+      const others = () =>
+        ['conversations', 'session_status', 'audit_log'].map((table) =>
+          temp.peer.prepare(`SELECT * FROM ${table}`).all(),
+        );
+      const before = others();
+      await verifyBus(bus, { repair: true, clock });
+      expect(temp.rows()).toEqual(expected);
+      expect(others()).toEqual(before);
+    }),
+    { numRuns: 40 },
+  );
+}, 60_000);
+
+test('a question larger than can be read is taken back into its lane as well', async () => {
+  const { temp, bus, clock, conversations } = await busyBus();
+  const [one = ''] = conversations;
+  await drain(bus);
+  const large = temp.ask(one, 'x'.repeat(1_100_000));
+  await bus.claim({ ...LEASE, conversations: [temp.addConversation()] });
+  temp.peer.exec('DELETE FROM warmline_lanes; DELETE FROM warmline_work');
+  expect((await verifyBus(bus, { repair: true, clock })).findings).toEqual([]);
+  await drain(bus);
+  expect(temp.answersTo(large)).toHaveLength(1);
+});
