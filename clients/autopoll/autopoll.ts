@@ -73,6 +73,7 @@ export class Autopoll {
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
       beforeReaping: () => this.#keeper.catchUp(),
       reaped: () => this.#look(),
+      opened: () => this.#pumpSoon(),
       work: () => ({ active: this.active, couldBegin: this.#couldBegin }),
     });
     this.#parking = parking;
@@ -196,13 +197,20 @@ export class Autopoll {
   async #claim(limit: number): Promise<void> {
     const { bus, log, settings } = this.#parts;
     const { leaseMs, conversations, includeExpired } = settings;
-    const request: ClaimRequest = { limit, leaseMs, conversations, includeExpired };
+    const withoutModels = this.#parking.closed;
+    const request: ClaimRequest = {
+      ...{ limit, leaseMs, conversations, includeExpired, withoutModels },
+    };
     try {
       const leases = await bus.claim(request);
       if (leases.length > 0) this.#watch.claimed();
       for (const lease of leases) this.#take(lease);
       const nextMs = leases.length < limit ? bus.nextReadyMs() : undefined;
-      if (nextMs !== undefined) this.#pumpIn(nextMs);
+      const soonestMs = Math.min(
+        nextMs ?? LONGEST_WAIT_MS,
+        this.#parking.nextProbeMs ?? LONGEST_WAIT_MS,
+      );
+      if (soonestMs < LONGEST_WAIT_MS) this.#pumpIn(soonestMs);
     } catch (error) {
       log.error({ err: error }, 'claim failed; trying again');
       this.#pumpIn(this.#parts.settings.reapEveryMs);
@@ -229,10 +237,10 @@ export class Autopoll {
     };
     this.#keeper.add(turn);
     const ready = answerWithoutAsking(lease, settings);
-    const delayMs = ready ? 0 : this.#parking.admit(engineOf(lease), question);
     if (ready) this.#end(turn, { step: 'complete', answer: ready });
-    else if (delayMs > 0) this.#end(turn, { step: 'release', delayMs });
-    else void this.#queue.add(() => this.#ask(turn));
+    else if (!this.#parking.admits(engineOf(lease), question)) {
+      this.#end(turn, { step: 'release', delayMs: 0 });
+    } else void this.#queue.add(() => this.#ask(turn));
   }
 
   /** Resolves when the question's slot is free again: at its outcome, before that is committed. */

@@ -22,17 +22,16 @@ export interface ParkReport {
   readonly untilMs: number | undefined;
   /** When one question tries it. */
   readonly nextTryMs: number;
-  /** Conversations whose questions wait for it, as far as they have been looked at. */
+  /** Questions that wait for it. */
   readonly waiting: number;
 }
 
 interface Parked {
   readonly park: Park;
-  /** When the next probe may go, on the monotonic clock. */
-  probeMs: number;
-  /** The question that tries the engine, and since when. */
-  probe: { readonly question: number; readonly sinceMs: number } | undefined;
-  readonly waiting: Set<number>;
+  /** When one question may try it, on the monotonic clock. */
+  readonly probeMs: number;
+  /** The question that does. */
+  probe: number | undefined;
 }
 
 export interface ParkingOptions {
@@ -41,10 +40,6 @@ export interface ParkingOptions {
   readonly changed: (engine: string, park: Park | undefined) => void;
 }
 
-/** Others follow the probe this much later, so that it has been answered or refused by then. */
-const HEAD_START_MS = 1_000;
-/** While the probe runs, and while nobody knows an end, the rest looks in at most this rarely. */
-const LONGEST_LOOK_MS = 60_000;
 /** However far off an end was named, it is tried after this: it may be wrong. As `retry.ts` has it. */
 const LONGEST_PARK_MS = 15 * 60_000;
 /** The wall clock, by which questions come back, may ring this much before the monotonic one. */
@@ -67,30 +62,31 @@ export class Parking {
       const leftMs = ((park.untilUs ?? 0) - clock.wallUs()) / 1000;
       const waitMs = Math.min(Math.max(0, leftMs), LONGEST_PARK_MS);
       const probeMs = clock.monotonicMs() + waitMs;
-      this.#parked.set(park.engine, { park, probeMs, probe: undefined, waiting: new Set() });
+      this.#parked.set(park.engine, { park, probeMs, probe: undefined });
     }
   }
 
-  /** How long a question has to wait before it may be asked, in milliseconds; 0: it is asked now. */
-  admit(engine: string, question: number): number {
+  /** Engines that no question may be claimed for now; undefined when there are none. */
+  get closed(): string[] | undefined {
+    if (this.#parked.size === 0) return undefined;
+    return [...this.#parked].filter(([, each]) => !this.#isDue(each)).map(([engine]) => engine);
+  }
+
+  /** Until the next engine may be tried, in milliseconds; undefined when none waits for that. */
+  get nextProbeMs(): number | undefined {
+    const parked = [...this.#parked.values()];
+    const closed = parked.filter((each) => each.probe === undefined && !this.#isDue(each));
+    if (closed.length === 0) return undefined;
+    return Math.min(...closed.map(({ probeMs }) => probeMs)) - this.#options.clock.monotonicMs();
+  }
+
+  /** Whether a question that was claimed is asked now; of those for a parked engine only one is. */
+  admits(engine: string, question: number): boolean {
     const parked = this.#parked.get(engine);
-    if (parked === undefined) return 0;
-    const nowMs = this.#options.clock.monotonicMs();
-    const leftMs = parked.probeMs - nowMs;
-    if (leftMs <= EARLY_MS && parked.probe === undefined) {
-      parked.probe = { question, sinceMs: nowMs };
-      parked.waiting.delete(question);
-      return 0;
-    }
-    parked.waiting.add(question);
-    if (parked.probe !== undefined) {
-      return clamp(nowMs - parked.probe.sinceMs, HEAD_START_MS, LONGEST_LOOK_MS);
-    }
-    // Where nobody knows the end, the questions look in ever more rarely; the probe does not.
-    const { untilUs, sinceUs } = parked.park;
-    const agoMs = (this.#options.clock.wallUs() - sinceUs) / 1000;
-    const extraMs = untilUs === undefined ? clamp(agoMs, HEAD_START_MS, LONGEST_LOOK_MS) : 0;
-    return leftMs + Math.max(HEAD_START_MS, extraMs);
+    if (parked === undefined) return true;
+    if (!this.#isDue(parked)) return false;
+    parked.probe = question;
+    return true;
   }
 
   /**
@@ -101,22 +97,21 @@ export class Parking {
     if (!parksEngine(failure)) return;
     const { clock, changed } = this.#options;
     const nowUs = clock.wallUs();
-    const known = this.#parked.get(engine);
+    const known = this.#parked.get(engine)?.park;
     const { code, retryAfterMs } = failure;
     const untilUs =
       retryAfterMs === undefined
         ? undefined
         : nowUs + Math.round(Math.min(retryAfterMs, MAX_NAMED_MS) * 1000);
-    const park: Park = { engine, code, sinceUs: known?.park.sinceUs ?? nowUs, untilUs };
-    const waiting = known?.waiting ?? new Set();
+    const park: Park = { engine, code, sinceUs: known?.sinceUs ?? nowUs, untilUs };
     const probeMs = clock.monotonicMs() + Math.min(delayMs, LONGEST_PARK_MS);
-    this.#parked.set(engine, { park, probeMs, probe: undefined, waiting });
-    if (!sayTheSame(known?.park, park)) changed(engine, park);
+    this.#parked.set(engine, { park, probeMs, probe: undefined });
+    if (!sayTheSame(known, park)) changed(engine, park);
   }
 
   /** The engine worked on a question, however that ended. One asked before it was parked proves nothing. */
   worked(engine: string, question: number): void {
-    if (this.#parked.get(engine)?.probe?.question !== question) return;
+    if (this.#parked.get(engine)?.probe !== question) return;
     this.#parked.delete(engine);
     this.#options.changed(engine, undefined);
   }
@@ -124,22 +119,31 @@ export class Parking {
   /** A turn is over without a word of its engine: the next question tries it. */
   left(engine: string, question: number): void {
     const parked = this.#parked.get(engine);
-    if (parked?.probe?.question === question) parked.probe = undefined;
+    if (parked?.probe === question) parked.probe = undefined;
   }
 
-  list(): ParkReport[] {
+  get engines(): string[] {
+    return [...this.#parked.keys()];
+  }
+
+  /** @param waiting how many questions wait for each engine */
+  list(waiting: ReadonlyMap<string, number>): ParkReport[] {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const wallMs = clock.wallUs() / 1000;
-    return [...this.#parked.values()].map(({ park, probeMs, waiting, probe }) => ({
+    return [...this.#parked.values()].map(({ park, probeMs }) => ({
       engine: park.engine,
       code: park.code,
-      message: describePark(park, waiting.size + (probe === undefined ? 0 : 1)),
+      message: describePark(park, waiting.get(park.engine)),
       sinceMs: Math.round(park.sinceUs / 1000),
       untilMs: park.untilUs === undefined ? undefined : Math.round(park.untilUs / 1000),
       nextTryMs: Math.round(wallMs + Math.max(0, probeMs - nowMs)),
-      waiting: waiting.size,
+      waiting: waiting.get(park.engine) ?? 0,
     }));
+  }
+
+  #isDue({ probe, probeMs }: Parked): boolean {
+    return probe === undefined && probeMs <= this.#options.clock.monotonicMs() + EARLY_MS;
   }
 }
 
@@ -172,8 +176,4 @@ function sayTheSame(one: Park | undefined, other: Park): boolean {
   if (one.untilUs === undefined || other.untilUs === undefined)
     return one.untilUs === other.untilUs;
   return Math.abs(one.untilUs - other.untilUs) < 1_000_000;
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, value));
 }

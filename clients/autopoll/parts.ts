@@ -46,6 +46,8 @@ export interface AutopollParts {
 export interface Hooks {
   readonly beforeReaping: () => void;
   readonly reaped: () => void;
+  /** An engine takes work again. */
+  readonly opened: () => void;
   readonly work: WatchOptions['work'];
 }
 
@@ -57,6 +59,7 @@ export function assemble(parts: AutopollParts, outage: Outage, hooks: Hooks) {
     clock,
     changed: (engine, park) => {
       watch.changed();
+      if (park === undefined) hooks.opened();
       const row = park && { ...park, message: describePark(park) };
       savePark(bus, engine, row).catch((error) => log.warn({ err: error }, 'park not noted'));
     },

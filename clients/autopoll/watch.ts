@@ -7,6 +7,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import {
   type BusStats,
+  countWaiting,
   forgetWorker,
   isClaimable,
   type SqliteBus,
@@ -56,6 +57,7 @@ export class Watch {
   #stats: BusStats | undefined;
   #host: { walBytes?: number; diskFreeBytes?: number } = {};
   #outcomes = new Map<string, Outcomes>();
+  #waiting: ReadonlyMap<string, number> = new Map();
   #claimedMs: number;
   #lookedAt: { readonly monotonicMs: number; readonly wallMs: number } | undefined;
   #pauseUntilMs = 0;
@@ -117,7 +119,7 @@ export class Watch {
       stats: this.#stats,
       active: work().active,
       reaper: reaper.report,
-      parks: parking.list(),
+      parks: parking.list(this.#waiting),
       warnings: this.#memory.warnings,
       nowMs: clock.monotonicMs(),
     });
@@ -156,13 +158,17 @@ export class Watch {
   }
 
   #sample(): void {
-    const { bus, clock, reaper, trouble, limits, conversations, work } = this.#options;
+    const { bus, clock, reaper, parking, trouble, limits, conversations, work } = this.#options;
     const atMs = clock.monotonicMs();
     const outcomes = this.#outcomes;
     this.#outcomes = new Map();
     const stats = bus.stats();
     this.#stats = stats;
-    const couldAsk = work().couldBegin && isClaimable(bus, conversations, clock.wallUs());
+    const { engines, closed } = parking;
+    this.#waiting = countWaiting(bus, engines);
+    const couldAsk =
+      work().couldBegin &&
+      isClaimable(bus, { conversations, withoutModels: closed }, clock.wallUs());
     this.#memory = look(
       this.#memory,
       {

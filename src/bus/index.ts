@@ -50,6 +50,7 @@ export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
 export {
   auditRecovery,
   countTakenIn,
+  countWaiting,
   forgetWorker,
   isClaimable,
   type Park,

@@ -3,6 +3,7 @@
  * found when it started, and how it is. So the next one knows it, and people see it without a bridge.
  */
 import type { Database } from 'better-sqlite3';
+import type { ClaimRequest } from '../bus.js';
 import { formatOwner, isGone, thisProcess } from '../owner.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
@@ -139,20 +140,44 @@ export function countTakenIn(bus: Pick<SqliteBus, 'read' | 'session'>): number {
 /** Whether a question could be claimed now, as far as the bus has been looked at. */
 export function isClaimable(
   bus: Pick<SqliteBus, 'read' | 'session'>,
-  conversations: readonly string[] | undefined,
+  { conversations, withoutModels }: Pick<ClaimRequest, 'conversations' | 'withoutModels'>,
   nowUs: number,
 ): boolean {
-  const list = conversations === undefined ? null : JSON.stringify(conversations);
+  const list = (texts: readonly string[] | undefined) => (texts ? JSON.stringify(texts) : null);
+  const params = { conversations: list(conversations), without: list(withoutModels), nowUs };
   return bus.read(
     (db) =>
       db
         .prepare(
-          `SELECT 1 FROM warmline_lanes
-           WHERE session = :session AND state = 'ready' AND ready_at_us <= :nowUs
-             AND (:list IS NULL OR conversation_id IN (SELECT value FROM json_each(:list))) LIMIT 1`,
+          `SELECT 1 FROM warmline_lanes l JOIN warmline_work w ON w.question_id = l.head_id
+           WHERE l.session = :session AND l.state = 'ready' AND l.ready_at_us <= :nowUs
+             AND (:conversations IS NULL
+                  OR l.conversation_id IN (SELECT value FROM json_each(:conversations)))
+             AND (:without IS NULL
+                  OR coalesce(w.model, '') NOT IN (SELECT value FROM json_each(:without)))
+           LIMIT 1`,
         )
-        .get({ session: bus.session, nowUs, list }) !== undefined,
+        .get({ session: bus.session, ...params }) !== undefined,
   );
+}
+
+/** How many questions wait for each of these models, those behind them in a conversation included. */
+export function countWaiting(
+  bus: Pick<SqliteBus, 'read' | 'session'>,
+  models: readonly string[],
+): Map<string, number> {
+  if (models.length === 0) return new Map();
+  return bus.read((db) => {
+    const rows = db
+      .prepare<[string, string], readonly [string, number]>(
+        `SELECT coalesce(w.model, '') AS model, sum(l.unfinished)
+         FROM warmline_lanes l JOIN warmline_work w ON w.question_id = l.head_id
+         WHERE l.session = ? AND l.state = 'ready'
+           AND coalesce(w.model, '') IN (SELECT value FROM json_each(?)) GROUP BY model`,
+      )
+      .raw();
+    return new Map(rows.all(bus.session, JSON.stringify(models)));
+  });
 }
 
 /** One row in the audit of the bus: a process started and took up what another had left. */
