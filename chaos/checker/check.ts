@@ -122,6 +122,13 @@ function lost({ bus, rows, answers, history, ...view }: View): Finding[] {
       .filter((fact) => fact.what === 'asked')
       .filter(({ question }) => !rows.has(question))
       .map(({ question }) => ({ question, why: 'it was asked, and its row is gone' })),
+    ...history
+      .filter((fact) => fact.what === 'read')
+      .filter(({ question, answer }) => !answers.get(question)?.some(({ id }) => id === answer))
+      .map(({ question, answer }) => ({
+        question,
+        why: `its answer ${answer} was read, and is gone`,
+      })),
   ];
 }
 
