@@ -10,7 +10,7 @@ import { needBus, settingsFor, type Words } from '../options.js';
 import { printJson, printText, table } from '../output.js';
 import { detailsAsJson, detailsAsText, oneLine, timeOf } from '../question-report.js';
 
-export interface FilterWords {
+interface FilterWords {
   readonly conversation?: string;
   readonly code?: string;
   readonly engine?: string;

@@ -234,7 +234,7 @@ function askAgain(db: Database, session: string, id: number, nowUs: number): num
  * The metadata of the question that asks another one again: always valid JSON, whatever the other's
  * was, for its readers stop at a row that is not.
  */
-export function again(id: number, metadata: unknown): string {
+function again(id: number, metadata: unknown): string {
   return JSON.stringify({ action_type: 'question', ...objectIn(metadata), redrive_of: id });
 }
 

@@ -71,7 +71,7 @@ interface Place {
   readonly conversation: string;
 }
 
-export function keyOf({ session, conversation }: Place): string {
+function keyOf({ session, conversation }: Place): string {
   return `${session}/${conversation}`;
 }
 
