@@ -6,6 +6,7 @@
  * somebody deletes the WAL file would keep the writer on an index that nobody else uses.
  */
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { foldWal, LARGE_WAL_BYTES, type SqliteBus, walBytes } from '../../src/bus/index.js';
@@ -24,12 +25,17 @@ export interface HousekeepingOptions {
   readonly checkEveryMs: number;
   /** Time between two looks at the WAL file, in milliseconds. */
   readonly trimEveryMs: number;
+  /** Size from which the WAL file is too large, in bytes. */
+  readonly largeWalBytes?: number;
   /** Nothing is being answered. */
   readonly isIdle: () => boolean;
   /** @throws when the look could not be had */
   readonly check: (file: string, signal: AbortSignal) => Promise<Look>;
   readonly onDamaged: (damage: string) => void;
 }
+
+/** Longer than the writer takes to notice that the file it has open is not the one at the path. */
+const SECOND_LOOK_MS = 2_000;
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
@@ -41,8 +47,8 @@ export class Housekeeping {
   constructor(options: HousekeepingOptions) {
     this.#options = options;
     const { checkEveryMs, trimEveryMs } = options;
-    this.#timers = [setInterval(() => this.#guarded(() => this.#trim()), trimEveryMs)];
-    if (checkEveryMs > 0) this.#timers.push(setInterval(() => this.#startCheck(), checkEveryMs));
+    this.#timers = [setInterval(() => this.trim(), trimEveryMs)];
+    if (checkEveryMs > 0) this.#timers.push(setInterval(() => void this.check(), checkEveryMs));
   }
 
   async stop(): Promise<void> {
@@ -51,19 +57,24 @@ export class Housekeeping {
     await this.#checking;
   }
 
-  #startCheck(): void {
+  /** Looks for damage, once for all who ask in the meantime. */
+  check(): Promise<void> {
     this.#checking ??= this.#check().finally(() => {
       this.#checking = undefined;
     });
+    return this.#checking;
   }
 
   async #check(): Promise<void> {
     const { bus, log, check, onDamaged } = this.#options;
     const { signal } = this.#stopping;
     try {
-      const first = await check(bus.file, signal);
-      // Seen in the moment somebody deletes the WAL file, a bus can look worse than it is.
-      const { damage } = first.damage === undefined ? first : await check(bus.file, signal);
+      let { damage } = await check(bus.file, signal);
+      if (damage !== undefined) {
+        // Until a WAL file that somebody deleted is made up for, a bus looks worse than it is.
+        await sleep(SECOND_LOOK_MS, undefined, { signal });
+        ({ damage } = await check(bus.file, signal));
+      }
       if (damage !== undefined) onDamaged(damage);
       else log.debug('the bus was checked for damage: none');
     } catch (error) {
@@ -78,20 +89,13 @@ export class Housekeeping {
    * checkpoints never follow each other directly: older versions of SQLite, which other programs on
    * the bus may have, can lose rows then.
    */
-  #trim(): void {
-    const { bus, isIdle } = this.#options;
-    if (!isIdle() || walBytes(bus) <= LARGE_WAL_BYTES) {
-      this.#isFolded = false;
-      return;
-    }
-    this.#isFolded = foldWal(bus, this.#isFolded ? 'TRUNCATE' : 'PASSIVE');
-  }
-
-  #guarded(work: () => void): void {
+  trim(): void {
+    const { bus, log, isIdle, largeWalBytes = LARGE_WAL_BYTES } = this.#options;
     try {
-      work();
+      const isLarge = isIdle() && walBytes(bus) > largeWalBytes;
+      this.#isFolded = isLarge && foldWal(bus, this.#isFolded ? 'TRUNCATE' : 'PASSIVE');
     } catch (error) {
-      this.#options.log.debug({ err: error }, 'the WAL file could not be looked after');
+      log.debug({ err: error }, 'the WAL file could not be looked after');
     }
   }
 }
