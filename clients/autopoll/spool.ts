@@ -201,12 +201,16 @@ function decode(line: string): Entry | undefined {
   }
 }
 
+/** @returns undefined for what is no entry, or was taken away by another autopoll meanwhile */
 async function readEntry(dir: string, name: string, maxBytes: number): Promise<Kept | undefined> {
-  const path = join(dir, name);
-  const { size: bytes } = await stat(path);
-  if (bytes > maxBytes) return undefined;
-  const entry = decode(await readFile(path, 'utf8'));
-  return entry && { entry, bytes };
+  try {
+    const path = join(dir, name);
+    const { size: bytes } = await stat(path);
+    const entry = bytes > maxBytes ? undefined : decode(await readFile(path, 'utf8'));
+    return entry && { entry, bytes };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whatever lies there: what was being written when its writer died is dropped as no entry. */

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { python } from '../bus/processes.js';
@@ -23,6 +25,11 @@ test('a lock held by another program delays answers and loses none', {
   // A person may want to see it last.
   await pause(LOCK_MS);
   expect(house.spooled()).toHaveLength(CONCURRENCY);
+  for (const name of house.spooled()) {
+    const kept = readFileSync(join(house.spoolDir, name), 'utf8');
+    expect(kept).toContain('[REDACTED]');
+    expect(kept).not.toContain('ghp_');
+  }
   lock.say('now');
 
   expect(await house.drained()).toEqual(ALL_IS_WELL);

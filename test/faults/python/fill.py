@@ -8,6 +8,9 @@ import sqlite3
 import sys
 from datetime import datetime, timedelta
 
+# Echoed by the engine; built here, so that no scanner takes this file for a leak.
+SECRET = "ghp_" + "a1" * 18
+
 path, conversations, questions, delay = sys.argv[1], *map(int, sys.argv[2:5])
 now = datetime.utcnow()
 db = sqlite3.connect(path, timeout=10)
@@ -20,7 +23,7 @@ with db:
         )
     for number in range(questions):
         for name in ids:
-            body = {"type": "query", "question": f"!fake delay={delay} echo number {number}"}
+            body = {"type": "query", "question": f"!fake delay={delay} echo number {number}, {SECRET}"}
             db.execute(
                 "INSERT INTO messages (conversation_id, from_session, to_session, message, metadata,"
                 " timestamp, read) VALUES (?, 'a', 'b', ?, ?, ?, 0)",
