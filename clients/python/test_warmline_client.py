@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterator, List, Optional
 
 from warmline_client import (Answer, Client, ConnectionLost, Delta, Progress, Timeout,
-                             WarmlineError, ask)
+                             WarmlineError, ask, stream)
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warmline_client.py")
 PORT = int(os.environ.get("WARMLINE_TEST_PORT", "0"))
@@ -67,10 +67,10 @@ class Peer:
 
 
 class ScriptedServer:
-    """Listens on a free port and runs the script for one connection, in a thread."""
+    """Listens on a free port and runs the script for each connection in turn, in a thread."""
 
-    def __init__(self, script: Callable[[Peer], None]) -> None:
-        self._script = script
+    def __init__(self, *scripts: Callable[[Peer], None]) -> None:
+        self._scripts = scripts
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._run)
@@ -87,14 +87,15 @@ class ScriptedServer:
             raise self._failure
 
     def _run(self) -> None:
-        connection, _ = self._listener.accept()
-        peer = Peer(connection)
-        try:
-            self._script(peer)
-        except BaseException as error:
-            self._failure = error
-        finally:
-            peer.close()
+        for script in self._scripts:
+            connection, _ = self._listener.accept()
+            peer = Peer(connection)
+            try:
+                script(peer)
+            except BaseException as error:
+                self._failure = error
+            finally:
+                peer.close()
 
 
 class ScriptedFaults(unittest.TestCase):
@@ -150,14 +151,66 @@ class ScriptedFaults(unittest.TestCase):
             peer.receive()
             peer.send_bytes(b'{"type":"response","answer":"ha')
 
-        with ScriptedServer(one_shot) as server:
+        with ScriptedServer(one_shot, one_shot, one_shot) as server:
             with self.assertRaises(ConnectionLost):
                 ask("whole?", port=server.port)
 
-    def test_end_without_a_reply_is_a_lost_connection(self) -> None:
-        with ScriptedServer(lambda peer: peer.receive() and None) as server:
+    def test_a_question_that_ends_every_connection_is_asked_three_times_under_one_id(self) -> None:
+        seen: List[dict] = []
+
+        def script(peer: Peer) -> None:
+            request = peer.receive()
+            assert request is not None
+            seen.append(request)
+
+        with ScriptedServer(script, script, script) as server:
             with self.assertRaises(ConnectionLost):
                 ask("anyone?", port=server.port)
+        self.assertEqual([request["question"] for request in seen], ["anyone?"] * 3)
+        self.assertEqual(len({request["request_id"] for request in seen}), 1)
+
+    def test_a_server_that_stops_is_asked_again(self) -> None:
+        def stopping(peer: Peer) -> None:
+            peer.receive()
+            peer.send({"type": "error", "code": "shutting_down", "message": "stopping",
+                       "retryable": True, "answer": "Error: stopping", "sources": []})
+
+        def answering(peer: Peer) -> None:
+            request = peer.receive()
+            assert request is not None
+            peer.send(response({**request, "id": None}, "here again"))
+
+        with ScriptedServer(stopping, answering) as server:
+            self.assertEqual(ask("anyone?", port=server.port).answer, "here again")
+
+    def test_a_stream_is_begun_again_only_before_its_first_piece(self) -> None:
+        def lost(pieces: int) -> Callable[[Peer], None]:
+            def script(peer: Peer) -> None:
+                peer.greet()
+                request = peer.receive()
+                assert request is not None
+                for number in range(pieces):
+                    peer.send({"type": "delta", "id": request["id"], "seq": number, "text": "a"})
+            return script
+
+        def whole(peer: Peer) -> None:
+            peer.greet()
+            request = peer.receive()
+            assert request is not None
+            peer.send({"type": "delta", "id": request["id"], "seq": 0, "text": "b"},
+                      response(request, "b"))
+            peer.receive()
+
+        with ScriptedServer(lost(0), whole) as server:
+            events = list(stream("pieces?", port=server.port))
+        self.assertEqual(events[0], Delta("b"))
+        assert isinstance(events[-1], Answer)
+        self.assertEqual(events[-1].answer, "b")
+        with ScriptedServer(lost(1)) as server:
+            pieces = stream("pieces?", port=server.port)
+            self.assertEqual(next(pieces), Delta("a"))
+            with self.assertRaises(ConnectionLost):
+                next(pieces)
 
     def test_no_more_is_in_flight_than_the_server_allows(self) -> None:
         most: List[int] = []

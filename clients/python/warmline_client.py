@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Ask a warmline server from Python: one file, standard library only, Python 3.9 or newer.
 
-``ask()`` asks one question on a connection of its own. ``Client`` keeps one connection and
-carries many questions on it at the same time, from as many threads as you like. As a script::
+``ask()`` and ``stream()`` ask one question on a connection of its own, and ask it again when the
+server is restarted while they wait. ``Client`` keeps one connection and carries many questions on
+it at the same time, from as many threads as you like. As a script::
 
     python3 warmline_client.py "What is decided?" --context SESSION-RESUME.md
 
@@ -20,11 +21,12 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 __all__ = ["Answer", "Client", "ConnectionLost", "Delta", "Pending", "Progress", "Timeout",
-           "WarmlineError", "ask"]
+           "WarmlineError", "ask", "stream"]
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9999
@@ -37,6 +39,11 @@ _GRACE = 2.0
 _CONNECT_TIMEOUT = 10.0
 #: A server that reads nothing for so long has lost the connection.
 _SEND_TIMEOUT = 30.0
+#: Between two attempts to reach a server that went away: from the first to the last, doubling.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+#: A question with which so many connections were lost may be what ends them.
+_MAX_LOSSES = 3
 _DEFAULT_MAX_IN_FLIGHT = 64
 _DEFAULT_MAX_LINE_BYTES = 1024 * 1024
 _ROOM_FOR_ID = 64
@@ -64,6 +71,10 @@ class ConnectionLost(WarmlineError, ConnectionError):
 
     def __init__(self, message: str) -> None:
         super().__init__("connection_lost", message, retryable=True)
+
+
+class _Unreachable(ConnectionLost):
+    """No connection could be made: nothing was asked."""
 
 
 class Timeout(WarmlineError, TimeoutError):
@@ -113,21 +124,100 @@ Event = Union[Progress, Delta]
 def ask(question: str, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT,
         path: Optional[str] = None, token: Optional[str] = None,
         context_file: Optional[str] = None, session: Optional[str] = None,
-        model: Optional[str] = None, timeout: float = 300.0) -> Answer:
+        model: Optional[str] = None, priority: Optional[int] = None,
+        request_id: Optional[str] = None, timeout: float = 300.0) -> Answer:
     """Asks one question on a connection of its own and waits for the answer.
 
-    ``path`` is the server's Unix socket and wins over ``host`` and ``port``.
-    Raises ``ConnectionLost``, ``Timeout``, or ``WarmlineError`` with the server's code.
+    ``path`` is the server's Unix socket and wins over ``host`` and ``port``. When nobody listens
+    there, that is said at once. When the server goes away with the question on it, it is asked
+    again, with the same ``request_id``, until the time is up or that has happened three times: a
+    server that still has it does not do the work twice. Raises ``ConnectionLost``, ``Timeout``, or ``WarmlineError`` with the
+    server's code.
     """
-    deadline = time.monotonic() + timeout
+    patience = _Patience(timeout)
     request = _query(question, context_file=context_file, session=session, model=model,
-                     timeout_ms=_milliseconds(timeout))
-    lines = _encode(request)
-    if token is not None:
-        lines = _encode({"type": "hello", "token": token}) + lines
+                     priority=priority, request_id=request_id or uuid.uuid4().hex)
+    while True:
+        try:
+            request["timeout_ms"] = _milliseconds(patience.left())
+            lines = _encode(request)
+            if token is not None:
+                lines = _encode({"type": "hello", "token": token}) + lines
+            return _ask_once(lines, host, port, path, patience)
+        except WarmlineError as error:
+            patience.wait_after(error)
+
+
+def stream(question: str, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT,
+           path: Optional[str] = None, token: Optional[str] = None,
+           context_file: Optional[str] = None, session: Optional[str] = None,
+           model: Optional[str] = None, priority: Optional[int] = None,
+           request_id: Optional[str] = None,
+           timeout: float = 300.0) -> Iterator[Union[Progress, Delta, Answer]]:
+    """Asks one question; yields ``Progress`` and ``Delta`` as they come, and the ``Answer`` last.
+
+    Leaving the loop early cancels the question. A question is asked again as ``ask`` does, unless
+    a piece of its answer has been handed out: another answer may have other words. Raises as
+    ``ask`` does.
+    """
+    patience = _Patience(timeout)
+    request_id = request_id or uuid.uuid4().hex
+    while True:
+        begun = False
+        try:
+            with Client(host, port, path=path, token=token,
+                        connect_timeout=min(max(0.001, patience.left()), _CONNECT_TIMEOUT)) as client:
+                pending = client.submit(question, context_file=context_file, session=session,
+                                        model=model, priority=priority, request_id=request_id,
+                                        timeout=patience.left(), stream=True,
+                                        on_disconnect="cancel")
+                for event in pending:
+                    begun = begun or isinstance(event, Delta)
+                    yield event
+                yield pending.result()
+                return
+        except WarmlineError as error:
+            if begun:
+                raise
+            patience.wait_after(error)
+
+
+class _Patience:
+    """The time of one question, over all the connections it is asked on."""
+
+    def __init__(self, timeout: float) -> None:
+        self.deadline = time.monotonic() + timeout
+        self._pause = _FIRST_PAUSE
+        self._heard = False
+        self._losses = 0
+
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def wait_after(self, error: WarmlineError) -> None:
+        """Waits for the server to come back; raises ``error`` when that cannot be hoped for."""
+        pause = self.pause_after(error)
+        if pause is None:
+            raise error
+        time.sleep(pause)
+
+    def pause_after(self, error: WarmlineError) -> Optional[float]:
+        """Seconds after which to ask again, or None: a question that no server had yet fails at
+        once, and so does one that failed for another reason than the server's going away."""
+        lost = isinstance(error, ConnectionLost)
+        unreachable = isinstance(error, _Unreachable)
+        self._heard = self._heard or not unreachable
+        self._losses += lost and not unreachable
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        again = (lost or error.code == "shutting_down") and self._losses < _MAX_LOSSES
+        return pause if again and self._heard and pause < self.left() else None
+
+
+def _ask_once(lines: bytes, host: str, port: int, path: Optional[str],
+              patience: _Patience) -> Answer:
     # The server gives up at the timeout; a little longer, and its own words arrive here.
-    with _dial(host, port, path, min(timeout, _CONNECT_TIMEOUT)) as sock:
-        data = _one_shot(sock, lines, deadline + _GRACE)
+    with _dial(host, port, path, min(max(0.001, patience.left()), _CONNECT_TIMEOUT)) as sock:
+        data = _one_shot(sock, lines, patience.deadline + _GRACE)
     *whole, _cut_off = data.split(b"\n")
     for line in filter(None, whole):
         reply = _decode(line)
@@ -261,14 +351,17 @@ class Client:
     def submit(self, question: str, *, context_file: Optional[str] = None,
                session: Optional[str] = None, model: Optional[str] = None,
                priority: Optional[int] = None, request_id: Optional[str] = None,
-               timeout: float = 300.0, stream: bool = False) -> Pending:
+               timeout: float = 300.0, stream: bool = False,
+               on_disconnect: Optional[str] = None) -> Pending:
         """Sends a question and returns at once, unless as many as the server allows are in
-        flight: then it waits for room. Raises as ``ask`` does."""
+        flight: then it waits for room. ``on_disconnect`` says what becomes of the question when
+        the connection is lost: ``finish``, as without it, or ``cancel``. Raises as ``ask``
+        does."""
         deadline = time.monotonic() + timeout
         pending = Pending(self, next(self._ids), deadline + _GRACE)
         request = _query(question, context_file=context_file, session=session, model=model,
                          priority=priority, request_id=request_id, stream=stream or None,
-                         timeout_ms=_milliseconds(timeout))
+                         on_disconnect=on_disconnect, timeout_ms=_milliseconds(timeout))
         self._refuse_long_line(request)
         with self._state:
             if not self._state.wait_for(self._has_room, timeout):
@@ -448,8 +541,8 @@ def _dial(host: str, port: int, path: Optional[str], timeout: float) -> socket.s
             raise
         return sock
     except OSError as error:
-        raise ConnectionLost(f"cannot reach warmline at {path or f'{host}:{port}'} ({error}); "
-                             "is `warmline serve` running there?") from error
+        raise _Unreachable(f"cannot reach warmline at {path or f'{host}:{port}'} ({error}); "
+                           "is `warmline serve` running there?") from error
 
 
 def _receive(sock: socket.socket) -> bytes:
