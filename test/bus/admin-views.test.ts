@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { VIEW_NAMES } from '../../src/bus/admin/views.js';
+import { suggestedTimeoutMs, VIEW_NAMES } from '../../src/bus/index.js';
 import { answer, query, TempBus, TestClock } from '../support/temp-bus.js';
 import { python } from './processes.js';
 
@@ -167,4 +167,17 @@ test('a program that rebuilds its own tables is not held up by our views', () =>
       ALTER TABLE audit_log RENAME COLUMN details TO text;
     `),
   ).not.toThrow();
+});
+
+test('the time-out that a view suggests is the one that the command line does', async () => {
+  const temp = new TempBus();
+  const times = [null, 0, 0.001, 666, 667, 1_000, 20_000, 20_000.001, 123_456.789, 3_600_000];
+  const put = temp.peer.prepare(
+    `INSERT INTO warmline_daily VALUES ('2026-11-20', 'b', 'conv_1', ?, 1, 1, 0, 1, 1, ?, 1, 1, 0, 0, 0)`,
+  );
+  for (const [index, p99] of times.entries()) put.run(`engine ${index}`, p99);
+  const rows = await select(temp, 'SELECT suggested_timeout_ms FROM warmline_v_daily');
+  expect(rows.map((row) => row.suggested_timeout_ms)).toEqual(
+    times.map((p99) => (p99 === null ? null : suggestedTimeoutMs(p99))),
+  );
 });

@@ -52,6 +52,7 @@ describe('a request', () => {
     ['stream', { type: 'query', question: 'q', stream: 'yes' }],
     ['progress', { type: 'query', question: 'q', progress: 1 }],
     ['timeout_ms', { type: 'query', question: 'q', timeout_ms: 0 }],
+    ['turn_timeout_ms', { type: 'query', question: 'q', turn_timeout_ms: 86_400_001 }],
     ['priority', { type: 'query', question: 'q', priority: 1.5 }],
     ['request_id', { type: 'query', question: 'q', request_id: null }],
     ['on_disconnect', { type: 'query', question: 'q', on_disconnect: 'wait' }],
@@ -147,6 +148,7 @@ describe('a request', () => {
         stream: known(fc.boolean()),
         progress: known(fc.boolean()),
         timeout_ms: known(number),
+        turn_timeout_ms: known(number),
         priority: known(number),
         request_id: known(text),
         on_disconnect: known(fc.constantFrom('finish', 'cancel')),
@@ -203,6 +205,7 @@ describe('a reply', () => {
       session: text,
       elapsed_ms: fc.nat().map((us) => us / 1000),
       queued_ms: fc.nat(),
+      first_byte_ms: fc.option(fc.nat(), { nil: undefined }),
     });
     fc.assert(
       fc.property(required, optional, (always, sometimes) => {

@@ -35,6 +35,7 @@ describe('queries with an id', () => {
       stopReason: 'end_turn',
       requestId: 'r1',
       elapsedMs: 12.3456789,
+      firstByteMs: 3.5,
     });
     expect(Reply.parse(await wire.line())).toEqual({
       type: 'response',
@@ -46,6 +47,7 @@ describe('queries with an id', () => {
       session: 's1',
       elapsed_ms: 12.346,
       queued_ms: 0.25,
+      first_byte_ms: 3.5,
       usage: { input_tokens: 3, output_tokens: 4 },
       stop_reason: 'end_turn',
       request_id: 'r1',
@@ -63,6 +65,7 @@ describe('queries with an id', () => {
       session: 'key',
       model: 'm',
       timeout_ms: 1000,
+      turn_timeout_ms: 500,
       priority: -3,
       request_id: 'r',
     });
@@ -72,6 +75,7 @@ describe('queries with an id', () => {
       session: 'key',
       model: 'm',
       timeoutMs: 1000,
+      turnTimeoutMs: 500,
       priority: -3,
       requestId: 'r',
     });

@@ -116,8 +116,8 @@ const VIEWS: Readonly<Record<string, string>> = {
   daily: `
     SELECT day, session, conversation_id, engine, samples, complete, failed, p50_ms, p95_ms,
            p99_ms, max_ms, mean_ms, input_tokens, output_tokens,
-           CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000
-             + 1000 * (p99_ms * 1.5 > CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000)
+           max(1000, CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000
+                 + 1000 * (p99_ms * 1.5 > CAST(p99_ms * 1.5 / 1000 AS INTEGER) * 1000))
              AS suggested_timeout_ms,
            ${text('rolled_up_at_us')} AS rolled_up_at
     FROM warmline_daily`,
