@@ -17,12 +17,17 @@ export function recoveries(history: readonly Noted[]): Recovery[] {
   ];
 }
 
+/** Of kills that were followed by another one before anything was answered, the last one counts. */
 function afterServers(history: readonly Noted[]): number[] {
-  return history.flatMap((fact, at) => {
-    if (fact.what !== 'killed' || fact.victim !== 'server') return [];
-    const next = history.slice(at).find((later) => later.what === 'settled' && isKept(later));
-    return next === undefined ? [] : [next.mono_us - fact.mono_us];
-  });
+  const waits: number[] = [];
+  let killedUs: number | undefined;
+  for (const fact of history) {
+    if (fact.what === 'killed' && fact.victim === 'server') killedUs = fact.mono_us;
+    if (killedUs === undefined || !isKept(fact)) continue;
+    waits.push(fact.mono_us - killedUs);
+    killedUs = undefined;
+  }
+  return waits;
 }
 
 function isKept(fact: Noted): boolean {
@@ -31,7 +36,7 @@ function isKept(fact: Noted): boolean {
 
 /** For each question that a killed process had claimed and not settled. */
 function afterAutopolls(history: readonly Noted[]): number[] {
-  const held = new Map<number, Map<number, number>>();
+  const held = new Map<number, Set<number>>();
   const waits: number[] = [];
   const orphaned = new Map<number, number>();
   for (const fact of history) {
@@ -39,12 +44,12 @@ function afterAutopolls(history: readonly Noted[]): number[] {
       const since = orphaned.get(fact.question);
       if (since !== undefined) waits.push(fact.mono_us - since);
       orphaned.delete(fact.question);
-      const ofProcess = held.get(fact.pid) ?? new Map<number, number>();
-      held.set(fact.pid, ofProcess.set(fact.question, fact.attempt));
+      const ofProcess = held.get(fact.pid) ?? new Set<number>();
+      held.set(fact.pid, ofProcess.add(fact.question));
     } else if (fact.what === 'settled') {
       held.get(fact.pid)?.delete(fact.question);
     } else if (fact.what === 'killed' && fact.victim !== 'server') {
-      for (const question of held.get(fact.victimPid)?.keys() ?? []) {
+      for (const question of held.get(fact.victimPid) ?? []) {
         orphaned.set(question, fact.mono_us);
       }
       held.delete(fact.victimPid);
