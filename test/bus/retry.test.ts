@@ -56,6 +56,25 @@ describe('after a failed attempt', () => {
     );
   });
 
+  test('no further attempt begins once the failed ones took their time, and none is given up before', () => {
+    const spentMs = fc.nat(7_200_000);
+    fc.assert(
+      fc.property(code, random, spentMs, (fault, chance, spent) => {
+        const policy = { ...DEFAULT_RETRY, maxAttempts: 100 };
+        const plan = planRetry({ code: fault, spentMs: spent }, 1, chance, policy);
+        const fresh = planRetry({ code: fault }, 1, chance, policy);
+        if (plan.step === 'retry') expect(spent + plan.delayMs).toBeLessThan(3_600_000);
+        if (spent < 3_599_000 || fresh.step !== 'retry') expect(plan).toEqual(fresh);
+        else if (spent >= 3_600_000) expect(plan).toEqual({ step: 'answer_error', dead: true });
+      }),
+    );
+  });
+
+  test('a park is no attempt: however long a question waits for an engine, it is not given up', () => {
+    const failure = { code: 'engine_limit', retryAfterMs: 3_600_000, spentMs: 1e12 };
+    expect(planRetry(failure, 100, 0).step).toBe('park');
+  });
+
   test('what may succeed when sent again is never given up before its attempts are used up', () => {
     fc.assert(
       fc.property(code, random, (fault, chance) => {
