@@ -1,7 +1,21 @@
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Lease, SqliteBus } from '../../src/bus/index.js';
+import {
+  type BusError,
+  type BusObserver,
+  type Lease,
+  openSqliteBus,
+  type SqliteBus,
+} from '../../src/bus/index.js';
 import { answer, TempBus, tempDir } from '../support/temp-bus.js';
 import { python } from './processes.js';
 
@@ -19,10 +33,10 @@ async function seenByOthers(file: string): Promise<Seen> {
 }
 
 /** A bus that only `bus` has open, with questions whose rows are in the WAL file alone. */
-function busWithWal(count: number) {
+function busWithWal(count: number, observer?: BusObserver) {
   const temp = new TempBus();
   const conversations = Array.from({ length: count }, () => temp.addConversation());
-  const bus = temp.open();
+  const bus = temp.open(observer && { observer });
   const asked = temp.askMany(count, conversations);
   temp.peer.close();
   return { temp, bus, asked, file: temp.file, wal: `${temp.file}-wal`, conversations };
@@ -112,6 +126,48 @@ describe('when another file takes the place of the bus', () => {
     // Leaving the old file may fold its WAL in; nothing is added to it.
     if (existsSync(`${old}-wal`)) expect(readFileSync(`${old}-wal`).equals(before)).toBe(true);
     expect((await seenByOthers(old)).answered).toEqual([]);
+  });
+
+  test('and the WAL file of the old one is left beside it, that is put aside and not read into it', async () => {
+    const told: BusError[] = [];
+    const { bus, file, wal } = busWithWal(30, { trouble: (error) => told.push(error) });
+    const leases = await bus.claim(ALL);
+    const other = new TempBus();
+    const conversations = Array.from({ length: 4 }, () => other.addConversation());
+    const asked = other.askMany(40, conversations);
+    other.peer.close();
+
+    const before = readFileSync(wal);
+    renameSync(other.file, file);
+    expect(await answerAll(bus, leases)).toEqual(leases.map(() => 'lost'));
+    expect(told.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`${wal}.replaced`),
+    ]);
+    expect(readFileSync(`${wal}.replaced`).equals(before)).toBe(true);
+    const answered: number[] = [];
+    for (let next = await bus.claim(ALL); next.length > 0; next = await bus.claim(ALL)) {
+      answered.push(...next.map((lease) => lease.questionId));
+      await answerAll(bus, next);
+    }
+    expect(answered.sort((one, other) => one - other)).toEqual(asked);
+    expect(await seenByOthers(file)).toMatchObject({ check: 'ok', asked });
+  });
+
+  test('by a link that leads elsewhere, the old one keeps its WAL file', async () => {
+    const { bus: direct, file, asked } = busWithWal(3);
+    const other = new TempBus();
+    const [id] = other.askMany(1, [other.addConversation()]);
+    const link = join(tempDir(), 'link.db');
+    symlinkSync(file, link);
+    const bus = openSqliteBus({ file: link });
+    rmSync(link);
+    symlinkSync(other.file, link);
+    const leases = await bus.claim(ALL);
+    expect(leases.map((lease) => lease.questionId)).toEqual([id]);
+    expect(await answerAll(bus, leases)).toEqual(['kept']);
+    await bus.close();
+    expect(await answerAll(direct, await direct.claim(ALL))).toHaveLength(3);
+    expect(await seenByOthers(file)).toEqual({ check: 'ok', asked, answered: asked });
   });
 
   test('an older copy with lower numbers, its questions are found', async () => {

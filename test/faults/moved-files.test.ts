@@ -42,6 +42,23 @@ test('another bus in place of the first is answered, and the first is left as it
   expect(await autopoll.kill('SIGTERM')).toMatchObject({ code: 0 });
 });
 
+test('another bus moved over the first is kept from the WAL file of that', async () => {
+  const house = new House();
+  await house.fill();
+  const other = new House();
+  await other.fill();
+  const bridge = await house.bridge();
+  const autopoll = house.autopoll(bridge);
+  await house.begun();
+  renameSync(other.file, house.file);
+  await autopoll.says(/another file was put in its place/);
+
+  expect(await house.drained()).toEqual(ALL_IS_WELL);
+  await autopoll.says(/bus writable again/);
+  expectToldOnce(autopoll, 'bus_io');
+  expect(await autopoll.kill('SIGTERM')).toMatchObject({ code: 0 });
+});
+
 test('a bus that is gone is waited for, without a line for each attempt', async () => {
   const house = new House();
   await house.fill();

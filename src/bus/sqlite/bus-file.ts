@@ -3,7 +3,7 @@
  * to what was opened. Somebody may delete the WAL file under us, or put another file in place of
  * the bus (a restore); what is written then goes where nobody else can see it.
  */
-import { realpathSync, type Stats, statSync } from 'node:fs';
+import { realpathSync, renameSync, rmSync, type Stats, statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { BusError } from '../bus.js';
 import { type OpenBusOptions, openBusFile, toBusError } from './connection.js';
@@ -64,6 +64,7 @@ export class BusFile {
   reopen(): void {
     const before = this.#open;
     const now = identityOf(this.#path, before.realPath);
+    if (now.bus !== '' && now.bus !== before.seen.bus) this.#putAside(now);
     // Connections of one process share the shared-memory file of the first: when that has been
     // deleted the old connection must go before the new one comes.
     if (now.bus === before.seen.bus && now.shm !== before.seen.shm) before.db.close();
@@ -75,6 +76,24 @@ export class BusFile {
 
   close(): void {
     this.#open.db.close();
+  }
+
+  /**
+   * A WAL file does not say which bus it belongs to. When another file was moved over ours, our WAL
+   * lies beside that one, and whoever opens it reads pages of the old bus into the new one.
+   * @throws BusError when it was so, for people to read; the next try finds it put right
+   */
+  #putAside(now: Identity): void {
+    const { realPath, seen } = this.#open;
+    const wal = `${realPath}-wal`;
+    // A link that leads to another file by now leaves the old one whole where it was.
+    if (inodeOf(realPath) === seen.bus || now.wal !== seen.wal || !statOf(wal)?.size) return;
+    renameSync(wal, `${wal}.replaced`);
+    rmSync(`${realPath}-shm`, { force: true });
+    throw new BusError(
+      'bus_io',
+      `${this.#path}: another file was put in its place, beside the WAL file of the old one; that is ${wal}.replaced now, so that it is not read into the new one`,
+    );
   }
 
   /**
