@@ -6,14 +6,10 @@ import type { Bus, SqliteBus } from '../../src/bus/index.js';
 
 const SEED = newSeed();
 
-async function runs(
-  count: number,
-  options: Omit<RunOptions, 'seed'>,
-  from = SEED,
-): Promise<RunResult[]> {
+async function runs(count: number, options: Omit<RunOptions, 'seed'>): Promise<RunResult[]> {
   const results: RunResult[] = [];
   for (let at = 0; at < count; at += 1)
-    results.push(await simulate({ seed: from + at, ...options }));
+    results.push(await simulate({ seed: SEED + at, ...options }));
   return results;
 }
 
@@ -53,15 +49,15 @@ function instead<B extends Bus>(bus: B, methods: Partial<Bus>): B {
 
 /** Picks what looks stuck in one pass and resets it in the next, by its number alone. */
 function carelessReaper(bus: Bus): Bus {
-  const { read, write } = sqliteMethods(bus);
+  const sqlite = bus as SqliteBus;
   let picked: number[] = [];
   return instead(bus, {
     reap: async () => {
       const earlier = picked;
-      picked = read((db) =>
+      picked = sqlite.read((db) =>
         db.prepare(`SELECT lane_id FROM warmline_lanes WHERE state = 'leased'`).pluck().all(),
       ) as number[];
-      await write((db) => {
+      await sqlite.write((db) => {
         for (const lane of earlier) {
           db.prepare(
             `UPDATE warmline_lanes SET state = 'ready', lease_token = NULL, lease_owner = NULL,
@@ -76,44 +72,38 @@ function carelessReaper(bus: Bus): Bus {
 
 /** Writes an answer although its lease is lost. */
 function carelessWriter(bus: Bus): Bus {
-  const { write } = sqliteMethods(bus);
   return instead(bus, {
     complete: async (lease, answer) => {
       const kept = await bus.complete(lease, answer);
       if (kept !== 'lost') return kept;
-      await write((db) =>
-        db
-          .prepare(
-            `INSERT INTO messages (conversation_id, from_session, to_session, message, metadata,
-               timestamp, read) VALUES (?, 'b', 'a', ?, ?, '2026-11-20T23:00:00.000000', 0)`,
-          )
-          .run(
-            lease.conversationId,
-            JSON.stringify({ answer: answer.answer }),
-            JSON.stringify({ in_reply_to: lease.questionId }),
-          ),
-      );
+      const { conversationId, questionId } = lease;
+      const metadata = JSON.stringify({ in_reply_to: questionId });
+      await bus.put({ conversationId, from: 'b', message: JSON.stringify(answer), metadata });
       return kept;
     },
   });
 }
 
-function sqliteMethods(bus: Bus): Pick<SqliteBus, 'read' | 'write'> {
-  const sqlite = bus as SqliteBus;
-  return { read: (look) => sqlite.read(look), write: (run) => sqlite.write(run) };
+/** What the first run that breaks an invariant says; a seed finds a fault or does not, always. */
+async function firstViolations(options: Omit<RunOptions, 'seed'>): Promise<string> {
+  for (let seed = 1; seed <= 100; seed += 1) {
+    const { violations } = await simulate({ seed, ...options });
+    if (violations.length > 0) return violations.join('\n');
+  }
+  return '';
 }
 
 describe('a fault in the bus is found out', () => {
   test('a reaper that resets what it picked earlier, whatever has become of it', async () => {
-    const results = await runs(5, { adapter: 'sqlite', through: carelessReaper }, 1);
-    const found = results.flatMap(({ violations }) => violations).join('\n');
-    expect(found).toMatch(/was under way/);
+    expect(await firstViolations({ adapter: 'sqlite', through: carelessReaper })).toMatch(
+      /was under way/,
+    );
   });
 
   test('a worker that writes its answer although its lease is lost', async () => {
-    const results = await runs(8, { adapter: 'sqlite', through: carelessWriter }, 1);
-    const found = results.flatMap(({ violations }) => violations).join('\n');
-    expect(found).toMatch(/duplicated/);
+    expect(await firstViolations({ adapter: 'memory', through: carelessWriter })).toMatch(
+      /duplicated/,
+    );
   });
 
   test('a bus that forgets a question', async () => {
@@ -122,8 +112,8 @@ describe('a fault in the bus is found out', () => {
         claim: async (request) => (await bus.claim(request)).filter(({ attempt }) => attempt < 2),
         reap: async () => ({ expired: 0, gone: 0, failed: 0 }),
       });
-    const results = await runs(10, { adapter: 'memory', through: forgetful }, 1);
-    const found = results.flatMap(({ violations }) => violations).join('\n');
-    expect(found).toMatch(/do not come to an end/);
+    expect(await firstViolations({ adapter: 'memory', through: forgetful })).toMatch(
+      /do not come to an end/,
+    );
   });
 });
