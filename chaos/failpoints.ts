@@ -90,6 +90,8 @@ export async function tryFailpoint(
   try {
     const outcome = await play(stage, name, action, signal).catch(async (error: Error) => {
       await stage.abandon();
+      if (signal.aborted) stage.remove();
+      signal.throwIfAborted();
       const { report, troubles } = stage.inspect({ belongs });
       return { report, troubles: [error.message, ...troubles] };
     });

@@ -27,7 +27,7 @@ export interface KillRun extends Outcome {
   readonly stage: Stage;
 }
 
-/** @throws Error when the work that is left at the end does not come to its end */
+/** @throws Error when what is left at the end does not come to its end, or `signal` was aborted */
 export async function killAtRandom(options: KillOptions): Promise<KillRun> {
   const { kills, questions, seed, signal } = options;
   const steps = planSteps(seed, kills, questions, CLOCKS.leaseMs);
@@ -63,6 +63,11 @@ export async function killAtRandom(options: KillOptions): Promise<KillRun> {
       recoveries: recoveries(readHistory(stage.history)),
       stage,
     };
+  } catch (error) {
+    await stage.abandon();
+    if (signal.aborted) stage.remove();
+    else (error as Error).message += `; what is there is kept in ${stage.dir}`;
+    throw error;
   } finally {
     asker.kill('SIGKILL');
     history.close();

@@ -1,13 +1,4 @@
-/**
- * `npm run chaos` breaks a running warmline in every way it knows and then looks at the bus.
- *
- *     npm run chaos -- --kills 1000 [--seed N] [--questions N]    random kills and stops
- *     npm run chaos -- --failpoints [NAME]…                       every failpoint, every action
- *     npm run chaos -- --check --db FILE --history FILE           the checker alone
- *
- * With `--json` the result is one JSON object on standard output. Exit code 0: nothing was found;
- * 1: something was, and its directory is kept; 2: used wrongly.
- */
+/** `npm run chaos`: breaks a running warmline in every way it knows, then looks at the bus. */
 import { parseArgs } from 'node:util';
 import { isFailpoint } from '../src/failpoints/index.js';
 import { check, isGood, type Report } from './checker/check.js';
@@ -20,6 +11,13 @@ import { newSeed } from './random.js';
 import { scheduleText } from './schedule.js';
 import type { Outcome } from './stage.js';
 
+const USAGE = `npm run chaos -- --kills N [--seed N] [--questions N]     random kills and stops
+npm run chaos -- --failpoints [NAME]…                    every failpoint, every action
+npm run chaos -- --check --db FILE --history FILE        the checker alone
+
+With --json the result is one JSON object on standard output. Exit code 0: nothing was found;
+1: something was, and its directory is kept; 2: used wrongly.`;
+
 const OPTIONS = {
   kills: { type: 'string' },
   questions: { type: 'string' },
@@ -29,6 +27,7 @@ const OPTIONS = {
   db: { type: 'string' },
   history: { type: 'string' },
   json: { type: 'boolean' },
+  help: { type: 'boolean' },
 } as const;
 
 /** So that whoever is hit is at work. */
@@ -51,15 +50,19 @@ try {
 
 async function main(): Promise<number> {
   const { values, positionals } = parse();
+  if (values.help === true) {
+    console.log(USAGE);
+    return 0;
+  }
   if (values.check === true) return checkOnly(values.db, values.history, values.json === true);
   if (values.failpoints === true) return failpoints(positionals, values.json === true);
   if (positionals.length > 0) throw new UsageError(`"${positionals[0]}" is not understood`);
-  if (values.kills === undefined) throw new UsageError('say --kills N, --failpoints or --check');
+  if (values.kills === undefined) throw new UsageError(`nothing to do\n${USAGE}`);
   const kills = whole('--kills', values.kills);
   return kill(
     kills,
     whole('--questions', values.questions ?? String(kills * QUESTIONS_FOR_A_KILL)),
-    whole('--seed', values.seed ?? String(newSeed())),
+    whole('--seed', values.seed ?? String(newSeed()), 0),
     values.json === true,
   );
 }
@@ -72,9 +75,9 @@ function parse() {
   }
 }
 
-function whole(flag: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} must be a whole number`);
-  return Number(text);
+function whole(flag: string, text: string, least = 1): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`${flag} must be a whole number from ${least}`);
 }
 
 async function kill(kills: number, questions: number, seed: number, json: boolean) {

@@ -1,22 +1,20 @@
-/**
- * `npm run simulate` plays the queue in virtual time: thousands of runs, each decided by its seed.
- *
- *     npm run simulate -- [--runs 10000] [--seed N] [--adapter memory|sqlite] [--json]
- *
- * Seeds count up from the given one. The run that fails is named with its seed, and
- * `--runs 1 --seed` with that number repeats it. Exit code 0: no invariant was broken; 1: one was;
- * 2: used wrongly.
- */
+/** `npm run simulate`: plays the queue in virtual time, thousands of runs, each decided by its seed. */
 import { parseArgs } from 'node:util';
 import { newSeed } from './random.js';
 import { type RunResult, simulate } from './simulation/simulate.js';
 import type { Adapter } from './simulation/world.js';
+
+const USAGE = `npm run simulate -- [--runs 10000] [--seed N] [--adapter memory|sqlite] [--json]
+
+Seeds count up from the given one. A run that breaks an invariant is named with its seed; --runs 1 with
+that --seed repeats it. Exit code 0: no invariant was broken; 1: one was; 2: used wrongly.`;
 
 const OPTIONS = {
   runs: { type: 'string', default: '10000' },
   seed: { type: 'string' },
   adapter: { type: 'string', default: 'memory' },
   json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 } as const;
 
 class UsageError extends Error {}
@@ -29,7 +27,11 @@ try {
 }
 
 async function main(): Promise<number> {
-  const { runs, seed, adapter, json } = options();
+  const { runs, seed, adapter, json, help } = options();
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
   const say = json ? () => undefined : console.log;
   say(`seeds from ${seed}: npm run simulate -- --runs ${runs} --seed ${seed} --adapter ${adapter}`);
   const started = performance.now();
@@ -67,18 +69,18 @@ function tell(
 function options() {
   try {
     const { values } = parseArgs({ options: OPTIONS });
-    const { adapter, json } = values;
+    const { adapter, json, help } = values;
     if (adapter !== 'memory' && adapter !== 'sqlite') {
       throw new UsageError('--adapter must be memory or sqlite');
     }
-    const seed = whole('--seed', values.seed ?? String(newSeed()));
-    return { runs: whole('--runs', values.runs), seed, adapter: adapter as Adapter, json };
+    const seed = whole('--seed', values.seed ?? String(newSeed()), 0);
+    return { runs: whole('--runs', values.runs), seed, adapter: adapter as Adapter, json, help };
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
 }
 
-function whole(flag: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} must be a whole number`);
-  return Number(text);
+function whole(flag: string, text: string, least = 1): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`${flag} must be a whole number from ${least}`);
 }
