@@ -7,7 +7,7 @@ import { node, type Peer } from './processes.js';
 const LEASE_MS = '2000';
 
 /** Workers in processes of their own, so that their transactions come at any moment of a look. */
-async function startWorkers(temp: TempBus, count: number): Promise<void> {
+async function startWorkers(temp: TempBus, count: number): Promise<readonly Peer[]> {
   const workers = Array.from({ length: count }, (_, at) =>
     node('worker.mjs', [temp.file, `w${at}`, '', LEASE_MS]),
   );
@@ -15,6 +15,7 @@ async function startWorkers(temp: TempBus, count: number): Promise<void> {
     await worker.line();
     void listen(worker);
   }
+  return workers;
 }
 
 /** A worker that nobody listens to stands still once its pipe is full. */
@@ -56,14 +57,14 @@ test('a queue at work is found to be right at every look, and repair leaves it a
   const temp = new TempBus();
   const bus = temp.open();
   const conversations = Array.from({ length: 5 }, () => temp.addConversation());
-  await startWorkers(temp, 2);
+  const workers = await startWorkers(temp, 2);
   const ids: number[] = [];
   for (let look = 0; look < LOOKS; look += 1) {
     ids.push(...ask(temp, conversations, 10));
     const found = await verifyBus(bus, { repair: look % 2 === 1 });
     expect(found).toEqual({ findings: [], repaired: [] });
   }
-  await until(() => answerCounts(temp).size === ids.length);
+  await until(workers, () => answerCounts(temp).size === ids.length);
   expect(answerCounts(temp)).toEqual(once(ids));
   expect(await verifyBus(bus)).toEqual({ findings: [], repaired: [] });
 }, 60_000);
@@ -72,7 +73,7 @@ test('lanes damaged at work are mended at work, and every question gets one answ
   const temp = new TempBus();
   const bus = temp.open();
   const conversations = Array.from({ length: 5 }, () => temp.addConversation());
-  await startWorkers(temp, 2);
+  const workers = await startWorkers(temp, 2);
   const damages = [
     'UPDATE warmline_lanes SET unfinished = unfinished + 1 WHERE conversation_id = ?',
     'DELETE FROM warmline_lanes WHERE conversation_id = ?',
@@ -89,7 +90,7 @@ test('lanes damaged at work are mended at work, and every question gets one answ
     damages[round % damages.length]?.run(conversations[round % conversations.length]);
     if (round % 4 === 3) await repair();
   }
-  await until(async () => {
+  await until(workers, async () => {
     await repair();
     return answerCounts(temp).size === ids.length;
   });
@@ -97,6 +98,10 @@ test('lanes damaged at work are mended at work, and every question gets one answ
   expect(mended).toBeGreaterThan(0);
 }, 60_000);
 
-async function until(look: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 10));
+/** What is waited for comes only while the workers live. */
+async function until(workers: readonly Peer[], look: () => boolean | Promise<boolean>) {
+  while (!(await look())) {
+    expect(workers.map(({ child }) => child.exitCode ?? child.signalCode)).toEqual([null, null]);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

@@ -34,6 +34,16 @@ async function json(
   return { code, data: JSON.parse(stdout) };
 }
 
+test.each(['dead', 'dead show', 'redrive', 'verify'])(
+  '%s --help explains itself, with --json and --db',
+  async (command) => {
+    const { code, stdout, stderr } = await warmline([...command.split(' '), '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`^Usage: warmline ${command} `));
+    expect(stdout).toMatch(/--json[\s\S]*--db <FILE>/);
+  },
+);
+
 test('dead letters are listed, shown, asked again one by one, by filter and all, and answered', async () => {
   const { temp, run, limits, errors, failed } = await deadBus();
   const [why = 0, long = 0] = limits;
