@@ -227,7 +227,7 @@ test('whatever is done to our tables is mended, and every question gets one answ
       );
       expect(await verifyBus(next, { clock })).toEqual({ findings: [], repaired: [] });
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 }, 120_000);
 
@@ -316,7 +316,7 @@ test('of the messages of others only read marks of finished questions are writte
       expect(temp.rows()).toEqual(expected);
       expect(others()).toEqual(before);
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 }, 60_000);
 

@@ -30,7 +30,8 @@ function onBus(file: string) {
 async function json(
   ended: Promise<Ended>,
 ): Promise<{ code: number | null; data: Record<string, unknown> }> {
-  const { code, stdout } = await ended;
+  const { code, stdout, stderr } = await ended;
+  expect(stderr).toBe('');
   return { code, data: JSON.parse(stdout) };
 }
 
