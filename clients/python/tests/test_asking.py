@@ -49,7 +49,7 @@ class Restarts(Case):
     def test_the_wait_for_a_server_that_stays_away_ends_with_the_time_of_the_question(self) -> None:
         server = self.serve()
         waiting = in_thread(lambda: ask("!fake silent", port=server.ready["port"], timeout=3))
-        wait_for_busy(server.ready["port"], lambda busy: busy > 0)
+        wait_for_busy(server.ready["port"], lambda busy: busy > 0 or waiting.done())
         server.kill()
         with self.assertRaises((ConnectionLost, Timeout)):
             waiting.result()

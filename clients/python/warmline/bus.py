@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import (Any, Callable, Iterator, List, Literal, Optional, Sequence, Tuple, Type, TypeVar,
+from typing import (Any, Iterator, List, Literal, Optional, Sequence, Tuple, Type, TypeVar,
                     Union)
 
 from .client import Json, Timeout, WarmlineError
@@ -190,7 +190,7 @@ class Watch:
         self._connection.close()
 
     def _has_changed(self) -> bool:
-        """Whether anybody has written since this was last asked."""
+        """Whether anybody has written since this was last asked. Sets the next pause."""
         (version,) = self._rows("PRAGMA data_version")[0]
         changed = bool(version != self._version)
         self._version = version
@@ -215,13 +215,14 @@ class Watch:
             response_time_sec=float(seconds) if isinstance(seconds, (int, float)) else None,
             error=error if isinstance(error, dict) else None, raw=raw)
 
-    def _look(self, find: Callable[[], None]) -> None:
-        """Runs ``find``: what it reads is one state of the file. A lock of another program ends it
-        early; the next look starts anew."""
+    def _look(self) -> None:
+        """Reads what is new, if anything may be. A lock of another program ends that early; the
+        next look starts anew."""
         with told(self._path):
             try:
-                self._connection.execute("BEGIN")
-                find()
+                if self._has_changed() or self._is_due():
+                    self._connection.execute("BEGIN")
+                    self._find()
             except sqlite3.OperationalError as error:
                 if not is_lock(error):
                     raise
@@ -229,6 +230,14 @@ class Watch:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("COMMIT")
+
+    def _is_due(self) -> bool:
+        """Whether to read although nobody has written."""
+        return False
+
+    def _find(self) -> None:
+        """Reads: all of it is one state of the file."""
+        raise NotImplementedError
 
 
 class Wait(Watch):
@@ -245,7 +254,7 @@ class Wait(Watch):
     def look(self) -> Optional[BusAnswer]:
         """The answer, if it is there. Raises as ``wait`` does."""
         is_last = time.monotonic() >= self._deadline
-        self._look(self._find)
+        self._look()
         answer = self._answer
         if answer is None and is_last:
             raise StillWaiting(
@@ -260,8 +269,6 @@ class Wait(Watch):
         return max(0.0, min(self._next_pause, self._deadline - time.monotonic()))
 
     def _find(self) -> None:
-        if not self._has_changed():
-            return
         question = self._rows("SELECT conversation_id, from_session FROM messages WHERE id = ?",
                               self._id)
         if not question:

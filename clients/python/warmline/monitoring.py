@@ -88,7 +88,7 @@ class Monitor(Watch):
 
     def look(self) -> List[Change]:
         """What has changed since the last look."""
-        self._look(self._find)
+        self._look()
         changes, self._changes = self._changes, []
         return changes
 
@@ -106,12 +106,13 @@ class Monitor(Watch):
         left = pause if self._deadline is None else self._deadline - time.monotonic()
         return max(0.0, min(pause, left))
 
+    def _is_due(self) -> bool:
+        return not self._is_caught_up or self._doubts()
+
+    def _doubts(self) -> bool:
+        return self._doubt_at is not None and time.monotonic() >= self._doubt_at
+
     def _find(self) -> None:
-        changed = self._has_changed()
-        now = time.monotonic()
-        doubts = self._doubt_at is not None and now >= self._doubt_at
-        if not changed and not doubts and self._is_caught_up:
-            return
         self._meet()
         self._read_answers()
         if not self._is_caught_up:
@@ -122,11 +123,11 @@ class Monitor(Watch):
             if not self._unended[message_id].status:
                 self._tell(message_id, self._unended[message_id], "pending", 0)
         self._untold.clear()
-        if doubts:
+        if self._doubts():
             self._find_unanswered()
             self._doubt_at = None
         elif self._doubt_at is None:
-            self._doubt_at = now + _DOUBT_SECONDS
+            self._doubt_at = time.monotonic() + _DOUBT_SECONDS
 
     def _meet(self) -> None:
         unknown, self._unknown = self._unknown, []
