@@ -1,8 +1,11 @@
 /** A bridge, an autopoll and a bus as real processes and files, and the trouble made for them. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { CLI, Program, start, tempDir, until } from '../support/process.js';
+
+// Half a dozen processes for each test, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const PYTHON = join(import.meta.dirname, 'python');
 

@@ -42,7 +42,7 @@ test('another bus in place of the first is answered, and the first is left as it
   expect(await autopoll.kill('SIGTERM')).toMatchObject({ code: 0 });
 });
 
-test('another bus moved over the first is kept from the WAL file of that', async () => {
+test('another bus moved over the first is not mixed with the WAL file that was left there', async () => {
   const house = new House();
   await house.fill();
   const other = new House();
