@@ -7,7 +7,7 @@ import type { BridgeClientOptions } from '../socket/index.js';
 import { Autopoll } from './autopoll.js';
 import { BusTrouble } from './bus-trouble.js';
 import { TurnClocks } from './clocks.js';
-import { Figures, type FigureSettings } from './figures.js';
+import { type FigureSettings, Figures } from './figures.js';
 import { checkInChild, Housekeeping } from './housekeeping.js';
 import { Links } from './links.js';
 import { commandMessenger, type Messenger, webMessenger } from './messenger.js';
