@@ -256,7 +256,8 @@ const Autopoll = z.object({
     about: 'how long finished questions and their attempts are kept',
   }),
   adaptiveTimeouts: onOff({
-    about: 'learn the time of a turn, by conversation and engine, from those of the last seven days',
+    about:
+      'learn the time of a turn, by conversation and engine, from those of the last seven days',
   }),
   adaptiveFloorMs: whole(30_000, {
     unit: 'MS',

@@ -49,7 +49,11 @@ function judge(health: Report, settings: Settings): Finding[] {
   const findings = [
     status === 'ok'
       ? ok('bridge', facts)
-      : fail('bridge', facts, 'see its log, and "engines" and "queues" in: echo health | nc -N HOST PORT'),
+      : fail(
+          'bridge',
+          facts,
+          'see its log, and "engines" and "queues" in: echo health | nc -N HOST PORT',
+        ),
   ];
   if ((processes.zombies ?? 0) > 0) {
     const count = `the bridge has ${processes.zombies} dead child processes`;
