@@ -55,11 +55,12 @@ export class Autopoll {
   readonly #watch: Watch;
   readonly #verdicts: Verdicts;
   readonly #moved = new EventEmitter<{ moved: [] }>();
-  readonly #settling = new Set<Promise<void>>();
+  /** Turns that have ended and are not written yet. */
+  #settling = 0;
   readonly #served = new Set<string>();
   #delayed: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => {};
-  #pumpScheduled = false;
+  #lookScheduled = false;
   #claiming: Promise<void> | undefined;
   #pumpAgain = false;
   #stopping = false;
@@ -73,7 +74,7 @@ export class Autopoll {
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
       beforeReaping: () => this.#keeper.catchUp(),
       reaped: () => this.#look(),
-      opened: () => this.#pumpSoon(),
+      opened: () => this.#lookSoon(),
       work: () => ({ active: this.active, couldBegin: this.#couldBegin }),
     });
     this.#parking = parking;
@@ -146,7 +147,7 @@ export class Autopoll {
   }
 
   #busy(): boolean {
-    return this.#keeper.size > 0 || this.#settling.size > 0;
+    return this.#keeper.size > 0 || this.#settling > 0;
   }
 
   async #quiet(deadline: AbortSignal): Promise<void> {
@@ -302,27 +303,21 @@ export class Autopoll {
 
   #end(turn: Turn, settlement: Settlement): void {
     this.#close(turn);
-    this.#pumpSoon();
-    const settled = this.#settle(turn.lease, settlement).finally(() => {
-      this.#settling.delete(settled);
-      // Once more when it is written: an answer that had to be looked at for secrets was submitted
-      // after the claim that went out for its slot.
-      this.#pumpSoon();
-      this.#moved.emit('moved');
-    });
-    this.#settling.add(settled);
+    this.#settling += 1;
+    this.#lookSoon();
+    void this.#settle(turn.lease, settlement);
   }
 
   /**
    * Once for all answers that have arrived, on whichever connection: their slots are claimed for
    * together. Scheduled before the answers are submitted, the claim shares their transaction.
    */
-  #pumpSoon(): void {
-    if (this.#pumpScheduled) return;
-    this.#pumpScheduled = true;
+  #lookSoon(): void {
+    if (this.#lookScheduled) return;
+    this.#lookScheduled = true;
     setImmediate(() => {
-      this.#pumpScheduled = false;
-      this.#pump();
+      this.#lookScheduled = false;
+      this.#look();
     });
   }
 
@@ -335,17 +330,19 @@ export class Autopoll {
 
   async #settle(lease: Lease, settlement: Settlement): Promise<void> {
     const { log } = this.#parts;
-    const about = { question: lease.questionId, attempt: lease.attempt };
     try {
       const kept = await this.#write(lease, settlement);
-      note({ what: 'settled', ...about, step: settlement.step, result: kept });
-      if (kept !== 'kept')
-        log.warn({ ...about, kept }, 'result dropped: the question was no longer ours');
-      else tellSettled(log, about, settlement);
+      note({ what: 'settled', ...about(lease), step: settlement.step, result: kept });
+      if (kept === 'kept') tellSettled(log, lease, settlement);
+      else log.warn({ ...about(lease), kept }, 'result dropped: the question was no longer ours');
     } catch (error) {
       // The lease runs out and the question is handed out again.
-      log.error({ ...about, err: error }, 'result could not be written');
+      log.error({ ...about(lease), err: error }, 'result could not be written');
     }
+    this.#settling -= 1;
+    // Once more when it is written: an answer that had to be looked at for secrets was submitted
+    // after the claim that went out for its slot.
+    this.#lookSoon();
   }
 
   #write(lease: Lease, settlement: Settlement) {
@@ -367,14 +364,20 @@ export class Autopoll {
   }
 }
 
-function tellSettled(log: Log, about: object, settlement: Settlement): void {
+function tellSettled(log: Log, lease: Lease, settlement: Settlement): void {
   if (settlement.step === 'retry') {
     const { code, message, delayMs } = settlement;
-    log.warn({ ...about, code, message, delayMs }, 'attempt failed, will be tried again');
+    log.warn({ ...about(lease), code, message, delayMs }, 'attempt failed, will be tried again');
   } else if (settlement.step === 'complete' && settlement.answer.error) {
     const { code } = settlement.answer.error;
-    log.warn({ ...about, code }, 'question answered with an error');
-  } else log.debug({ ...about, step: settlement.step }, 'turn settled');
+    log.warn({ ...about(lease), code }, 'question answered with an error');
+  } else if (log.isLevelEnabled('debug')) {
+    log.debug({ ...about(lease), step: settlement.step }, 'turn settled');
+  }
+}
+
+function about({ questionId, attempt }: Lease) {
+  return { question: questionId, attempt };
 }
 
 async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
