@@ -11,7 +11,6 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import PQueue from 'p-queue';
 import { type Answer, type ClaimRequest, type Lease, readParks } from '../../src/bus/index.js';
 import { failpoint, note } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
@@ -47,7 +46,6 @@ interface Turn extends KeptTurn {
 
 export class Autopoll {
   readonly #parts: AutopollParts;
-  readonly #queue: PQueue;
   readonly #keeper: LeaseKeeper;
   readonly #outage: Outage;
   readonly #parking: Parking;
@@ -68,7 +66,6 @@ export class Autopoll {
   constructor(parts: AutopollParts) {
     this.#parts = parts;
     const { bus, clock, settings } = parts;
-    this.#queue = new PQueue({ concurrency: settings.concurrency });
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
     this.#outage = new Outage(clock);
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
@@ -241,30 +238,25 @@ export class Autopoll {
     if (ready) this.#end(turn, { step: 'complete', answer: ready });
     else if (!this.#parking.admits(engineOf(lease), question)) {
       this.#end(turn, { step: 'release', delayMs: 0 });
-    } else void this.#queue.add(() => this.#ask(turn));
+    } else this.#ask(turn);
   }
 
-  /** Resolves when the question's slot is free again: at its outcome, before that is committed. */
-  #ask(turn: Turn): Promise<void> {
+  #ask(turn: Turn): void {
     const { links, settings } = this.#parts;
     const { question } = turn.lease;
-    if (question.kind !== 'question' || turn.over) return Promise.resolve();
-    return new Promise((resolve) => {
-      const options = queryFor(turn.lease, question, settings);
-      failpoint('send.pre');
-      const asked = { question: turn.lease.questionId, attempt: turn.lease.attempt };
-      note({ what: 'asked_bridge', ...asked });
-      turn.pending = links.submit(question.question, options, {
-        progress: () => this.#keeper.progress(turn),
-        done: (outcome) => {
-          note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
-          resolve();
-          if (turn.over) return;
-          // An answer that was faster than the stop is an answer, unless the question is another's.
-          if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
-          else this.#end(turn, this.#verdicts.of(turn, outcome));
-        },
-      });
+    if (question.kind !== 'question') return;
+    failpoint('send.pre');
+    const asked = about(turn.lease);
+    note({ what: 'asked_bridge', ...asked });
+    turn.pending = links.submit(question.question, queryFor(turn.lease, question, settings), {
+      progress: () => this.#keeper.progress(turn),
+      done: (outcome) => {
+        note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
+        if (turn.over) return;
+        // An answer that was faster than the stop is an answer, unless the question is another's.
+        if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
+        else this.#end(turn, this.#verdicts.of(turn, outcome));
+      },
     });
   }
 
