@@ -3,7 +3,11 @@ import { type Answer, isSuspect, redact } from '../../src/bus/index.js';
 
 /** A cheap look: when it is false, `withoutSecrets` would change nothing. */
 export function mayHoldSecret(answer: Answer): boolean {
-  return [answer.answer, answer.error?.message ?? '', ...namesIn(answer)].some(isSuspect);
+  return (
+    isSuspect(answer.answer) ||
+    (answer.error !== undefined && isSuspect(answer.error.message)) ||
+    namesIn(answer).some(isSuspect)
+  );
 }
 
 /** Sources that are more than a plain citation; `LONG-FILE-NAME.md:31-31` is no secret. */

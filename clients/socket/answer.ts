@@ -126,8 +126,8 @@ export function toAnswer(reply: ReplyObject): Answer {
 }
 
 /**
- * The schema by hand for the response that has none of the rare fields: a drain of a backlog
- * receives tens of thousands of these a second, and the schema costs more than parsing the line.
+ * The schema by hand for the response without `usage`: a drain of a backlog receives tens of
+ * thousands of these a second, and the schema costs more than parsing the line.
  */
 function isPlainResponse(reply: ReplyObject): reply is ResponseReply {
   return (
@@ -141,7 +141,7 @@ function isPlainResponse(reply: ReplyObject): reply is ResponseReply {
     typeof reply.queued_ms === 'number' &&
     (reply.first_byte_ms === undefined || typeof reply.first_byte_ms === 'number') &&
     reply.usage === undefined &&
-    reply.stop_reason === undefined &&
+    (reply.stop_reason === undefined || typeof reply.stop_reason === 'string') &&
     (reply.request_id === undefined || typeof reply.request_id === 'string')
   );
 }
