@@ -22,6 +22,7 @@ import { type AutopollParts, assemble } from './parts.js';
 import type { Reaper } from './reaper.js';
 import { recover } from './recovery.js';
 import { mayHoldSecret, withoutSecrets } from './secrets.js';
+import { type Offer, Slots } from './slots.js';
 import { answerWithoutAsking, queryFor, type Settlement } from './turn.js';
 import { engineOf, type Verdicts } from './verdicts.js';
 import type { Watch } from './watch.js';
@@ -35,6 +36,8 @@ const LAST_STOP_MS = 1_000;
 /** Neither that nor a bus that cannot be written to holds up a stop for longer. */
 const LAST_WRITES_MS = 2_000;
 
+const NOTHING: Offer = { limit: 0, full: [] };
+
 /** One turn under way: a lease and the request that answers it. */
 interface Turn extends KeptTurn {
   readonly startedMs: number;
@@ -46,6 +49,7 @@ interface Turn extends KeptTurn {
 
 export class Autopoll {
   readonly #parts: AutopollParts;
+  readonly #slots: Slots;
   readonly #keeper: LeaseKeeper;
   readonly #outage: Outage;
   readonly #parking: Parking;
@@ -66,6 +70,7 @@ export class Autopoll {
   constructor(parts: AutopollParts) {
     this.#parts = parts;
     const { bus, clock, settings } = parts;
+    this.#slots = new Slots(settings.concurrency);
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
     this.#outage = new Outage(clock);
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
@@ -165,9 +170,9 @@ export class Autopoll {
       this.#pumpAgain = true;
       return;
     }
-    const limit = this.#mayClaim();
-    if (limit <= 0) return;
-    this.#claiming = this.#claim(limit).finally(() => {
+    const offer = this.#offer();
+    if (offer.limit <= 0) return;
+    this.#claiming = this.#claim(offer).finally(() => {
       this.#claiming = undefined;
       if (!this.#pumpAgain) return;
       this.#pumpAgain = false;
@@ -176,26 +181,24 @@ export class Autopoll {
   }
 
   get #couldBegin(): boolean {
-    const { links, settings } = this.#parts;
-    const isFree = this.#keeper.size < settings.concurrency;
-    return isFree && !this.#stopping && links.connected && this.#outage.pauseMs() === 0;
+    const { limit } = this.#slots.offer();
+    const isOpen = !this.#stopping && this.#parts.links.connected;
+    return limit > 0 && isOpen && this.#outage.pauseMs() === 0;
   }
 
-  #mayClaim(): number {
-    const { links, settings } = this.#parts;
-    if (this.#stopping || !links.connected) return 0;
+  #offer(): Offer {
+    if (this.#stopping || !this.#parts.links.connected) return NOTHING;
     const pauseMs = this.#outage.pauseMs();
-    if (pauseMs > 0) {
-      this.#pumpIn(pauseMs);
-      return 0;
-    }
-    return settings.concurrency - this.#keeper.size;
+    if (pauseMs === 0) return this.#slots.offer();
+    this.#pumpIn(pauseMs);
+    return NOTHING;
   }
 
-  async #claim(limit: number): Promise<void> {
+  async #claim({ limit, full }: Offer): Promise<void> {
     const { bus, log, settings } = this.#parts;
     const { leaseMs, conversations, includeExpired } = settings;
-    const withoutModels = this.#parking.closed;
+    const closed = this.#parking.closed ?? [];
+    const withoutModels = full.length + closed.length === 0 ? undefined : [...full, ...closed];
     const request: ClaimRequest = {
       ...{ limit, leaseMs, conversations, includeExpired, withoutModels },
     };
@@ -203,6 +206,8 @@ export class Autopoll {
       const leases = await bus.claim(request);
       if (leases.length > 0) this.#watch.claimed();
       for (const lease of leases) this.#take(lease);
+      // One engine had less room than another, which may be waited for.
+      if (leases.length === limit && this.#slots.engines > 1) this.#pumpAgain = true;
       const nextMs = leases.length < limit ? bus.nextReadyMs() : undefined;
       const soonestMs = Math.min(
         nextMs ?? LONGEST_WAIT_MS,
@@ -234,6 +239,7 @@ export class Autopoll {
       giveUp: (why) => this.#giveUp(turn, why),
     };
     this.#keeper.add(turn);
+    this.#slots.take(engineOf(lease));
     const ready = answerWithoutAsking(lease, settings);
     if (ready) this.#end(turn, { step: 'complete', answer: ready });
     else if (!this.#parking.admits(engineOf(lease), question)) {
@@ -245,13 +251,14 @@ export class Autopoll {
     const { links, settings } = this.#parts;
     const { question } = turn.lease;
     if (question.kind !== 'question') return;
+    const options = queryFor(turn.lease, question, settings);
     failpoint('send.pre');
-    const asked = about(turn.lease);
-    note({ what: 'asked_bridge', ...asked });
-    turn.pending = links.submit(question.question, queryFor(turn.lease, question, settings), {
+    note({ what: 'asked_bridge', ...about(turn.lease) });
+    turn.pending = links.submit(question.question, options, {
       progress: () => this.#keeper.progress(turn),
       done: (outcome) => {
-        note({ what: 'answered', ...asked, result: outcome.ok ? 'ok' : outcome.error.code });
+        const result = outcome.ok ? 'ok' : outcome.error.code;
+        note({ what: 'answered', ...about(turn.lease), result });
         if (turn.over) return;
         // An answer that was faster than the stop is an answer, unless the question is another's.
         if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
@@ -262,9 +269,8 @@ export class Autopoll {
 
   #giveUp(turn: Turn, why: 'lost' | 'idle'): void {
     const { log, settings } = this.#parts;
-    const { questionId: question, attempt } = turn.lease;
     if (turn.over) return;
-    log.warn({ question, attempt, why }, 'turn given up');
+    log.warn({ ...about(turn.lease), why }, 'turn given up');
     const next = why === 'lost' ? undefined : this.#verdicts.ofSilence(turn);
     this.#stopTurn(turn, settings.stopTurnMs ?? STOP_TURN_MS, next);
   }
@@ -317,7 +323,9 @@ export class Autopoll {
     turn.over = true;
     clearTimeout(turn.stop?.timer);
     this.#keeper.remove(turn);
-    this.#parking.left(engineOf(turn.lease), turn.lease.questionId);
+    const engine = engineOf(turn.lease);
+    this.#slots.leave(engine);
+    this.#parking.left(engine, turn.lease.questionId);
   }
 
   async #settle(lease: Lease, settlement: Settlement): Promise<void> {

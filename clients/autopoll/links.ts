@@ -22,8 +22,8 @@ const REPORT_MS = 10_000;
 export class Links {
   readonly #clients: readonly BridgeClient[];
 
-  constructor(options: BridgeClientOptions, concurrency: number) {
-    const count = Math.ceil(concurrency / PER_CONNECTION);
+  constructor(options: BridgeClientOptions, mostInFlight: number) {
+    const count = Math.ceil(mostInFlight / PER_CONNECTION);
     this.#clients = Array.from({ length: count }, () => new BridgeClient(options));
   }
 

@@ -16,7 +16,7 @@ import { DEFAULT_WARNING_LIMITS, type WarningLimits } from './warnings.js';
 import { Watch, type WatchOptions } from './watch.js';
 
 export interface AutopollSettings extends TurnSettings {
-  /** Questions in flight at once. */
+  /** Questions in flight at once, for each engine. */
   readonly concurrency: number;
   readonly conversations: readonly string[] | undefined;
   readonly includeExpired: boolean;

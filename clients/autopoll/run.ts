@@ -12,6 +12,7 @@ import { checkInChild, Housekeeping } from './housekeeping.js';
 import { Links } from './links.js';
 import { commandMessenger, type Messenger, webMessenger } from './messenger.js';
 import type { AutopollSettings } from './parts.js';
+import { mostInFlight } from './slots.js';
 import { openSpooledBus } from './spool-bus.js';
 
 /** How often the size of the WAL file is looked at. */
@@ -58,7 +59,7 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
   const bus = spoolDir ? openSpooledBus(busOptions, spoolDir, log) : openSqliteBus(busOptions);
   const clocks = new TurnClocks(bus);
   bus.watch(() => clocks.stale());
-  const links = new Links(options.bridge, settings.concurrency);
+  const links = new Links(options.bridge, mostInFlight(settings.concurrency));
   logConnection(links, log);
   const autopoll = new Autopoll({
     bus,

@@ -11,7 +11,8 @@ import type { ParsedQuestion } from './question.js';
 /** What has become of a question that another one depends on. */
 export type ParentState =
   | { readonly at: 'answered' }
-  | { readonly at: 'unfinished' }
+  /** `id`: the question that is to be waited for, which may ask the named one again. */
+  | { readonly at: 'unfinished'; readonly id: number }
   /** It ended without an answer, or no answer can come: `why` completes "which …". */
   | { readonly at: 'failed'; readonly why: string }
   /** There is no such question for our side. */
@@ -54,7 +55,7 @@ export function judge(id: number, question: ParsedQuestion, lookup: ParentLookup
       const message = `this question depends on ${called}, which ${state.why}; ask that one again, then this one`;
       return refuse(question, message, 'parent_failed');
     }
-    if (state.at === 'unfinished' && parent !== undefined) unfinished.push(parent);
+    if (state.at === 'unfinished') unfinished.push(state.id);
   }
   return unfinished.length === 0 ? ASK : { step: 'wait', parents: unfinished };
 }

@@ -190,7 +190,12 @@ const Autopoll = z.object({
   }),
   includeExpired: onOff({ about: 'answer questions of expired conversations as well' }),
   sticky: onOff({ about: 'the questions of a conversation share one session and its context' }),
-  concurrency: whole(32, { unit: 'N', min: 1, max: 4096, about: 'questions in flight at once' }),
+  concurrency: whole(32, {
+    unit: 'N',
+    min: 1,
+    max: 4096,
+    about: 'questions in flight at once, for each engine',
+  }),
   shardId: text('warmline', { value: 'NAME', about: 'how answers name who wrote them' }),
   leaseMs: whole(30_000, {
     unit: 'MS',

@@ -36,7 +36,7 @@ function stateOf(
   if (!file.isUnfinished(id)) return { at: 'unknown' };
   return isExpired(file.messages.get(id)?.conversationId)
     ? { at: 'failed', why: IN_EXPIRED_CONVERSATION }
-    : { at: 'unfinished' };
+    : { at: 'unfinished', id };
 }
 
 function idsBefore(

@@ -118,6 +118,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
 
   ALTER TABLE warmline_work ADD COLUMN model TEXT;
+  CREATE INDEX warmline_work_model ON warmline_work (model) WHERE model IS NOT NULL;
 
   ALTER TABLE warmline_done ADD COLUMN engine TEXT;
   ALTER TABLE warmline_done ADD COLUMN started_at_us INTEGER

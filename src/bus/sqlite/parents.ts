@@ -62,7 +62,9 @@ function stateOf(sql: Statements, id: number, now: string): ParentState {
   if (outcome === 'ignored') return { at: 'unknown' };
   if (outcome != null) return { at: 'failed', why: whyFailed(outcome, errorCode) };
   if (isUnfinished !== 1) return { at: 'unknown' };
-  return isExpired === 1 ? { at: 'failed', why: IN_EXPIRED_CONVERSATION } : { at: 'unfinished' };
+  return isExpired === 1
+    ? { at: 'failed', why: IN_EXPIRED_CONVERSATION }
+    : { at: 'unfinished', id };
 }
 
 function idsNear(

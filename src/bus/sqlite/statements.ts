@@ -116,6 +116,7 @@ export function prepareStatements(db: Database) {
     ),
 
     // Claiming.
+    anyModel: hot<[], unknown>(`SELECT 1 FROM warmline_work WHERE model IS NOT NULL LIMIT 1`),
     anyReady: one<
       Pick<HeadsParams, 'session' | 'nowUs' | 'without'> & { conversations: string | null },
       unknown

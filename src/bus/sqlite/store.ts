@@ -338,9 +338,16 @@ export class SqliteBus implements Bus {
     const nowUs = this.#clock.wallUs();
     const without = request.withoutModels ? JSON.stringify(request.withoutModels) : null;
     return (
-      sql.anyReady.get({ session, nowUs, conversations: listOf(request), without }) !== undefined ||
+      (this.#mayName(sql, request) &&
+        sql.anyReady.get({ session, nowUs, conversations: listOf(request), without }) !==
+          undefined) ||
       this.#hasUnsorted(sql, request)
     );
+  }
+
+  /** Most questions name no model: where these are left out and no other waits, no lane is looked at. */
+  #mayName(sql: Statements, { withoutModels }: ClaimRequest): boolean {
+    return withoutModels?.includes('') !== true || sql.anyModel.get() !== undefined;
   }
 
   /** Whether a claim has more to do than to lease: rows to take in, to ignore or to revive. */
