@@ -45,7 +45,7 @@ export function workerText(worker: WorkerWire): string[] {
   const counts = ['expired', 'gone', 'failed'].map((name) => `${Number(found[name] ?? 0)} ${name}`);
   const life = worker.gone ? `gone without a word, ${heard}` : heard;
   return [
-    `autopoll ${Number(state.pid)}: ${life}; last pass of the reaper ${passed}, found in all ${counts.join(', ')}`,
+    `autopoll ${Number(state.pid ?? 0)}: ${life}; last pass of the reaper ${passed}, found in all ${counts.join(', ')}`,
     ...objectsIn(state.parks).map((park) => `  parked: ${text(park.engine)} ${text(park.message)}`),
     ...objectsIn(state.warnings).map(
       (warning) => `  ${paint('yellow', text(warning.severity))}: ${text(warning.message)}`,
