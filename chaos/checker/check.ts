@@ -219,8 +219,8 @@ function staleWrites({ history, done, attempts }: View): Finding[] {
 function timeInverted({ bus, attempts }: View, { clockWasSet = false }: CheckOptions): Finding[] {
   const within = bus.attempts.flatMap((attempt) => {
     const { seenUs, claimedUs, startedUs, firstByteUs, finishedUs, question } = attempt;
-    // Another process may have seen it, by the clock of that moment.
-    const seen = clockWasSet ? null : seenUs;
+    // Another process may have seen it, by a clock of its own.
+    const seen = clockWasSet ? null : seenUs - SKEW_US;
     const times = [seen, claimedUs, startedUs, firstByteUs, finishedUs].filter((us) => us !== null);
     const isInOrder = times.every((us, index) => us >= (times[index - 1] ?? us));
     return isInOrder ? [] : [{ question, why: `attempt ${attempt.attempt}: ${times.join(' > ')}` }];
