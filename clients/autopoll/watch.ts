@@ -75,6 +75,7 @@ export class Watch {
   }
 
   start(): void {
+    if (this.#stopped) return;
     this.#timers.push(setInterval(() => this.look(), this.#options.everyMs));
     this.look();
   }
@@ -82,6 +83,7 @@ export class Watch {
   /** From now on this process is seen on the bus as well, by partners and by people. */
   async appear(): Promise<void> {
     await this.#beat();
+    if (this.#stopped) return;
     this.#timers.push(setInterval(() => void this.#beat(), this.#options.heartbeatEveryMs));
   }
 
