@@ -219,9 +219,9 @@ function staleWrites({ history, done, attempts }: View): Finding[] {
 function timeInverted({ bus, attempts }: View, { clockWasSet = false }: CheckOptions): Finding[] {
   const within = bus.attempts.flatMap((attempt) => {
     const { seenUs, claimedUs, startedUs, firstByteUs, finishedUs, question } = attempt;
-    // Another process may have seen it, by a clock of its own.
-    const seen = clockWasSet ? null : seenUs - SKEW_US;
-    const times = [seen, claimedUs, startedUs, firstByteUs, finishedUs].filter((us) => us !== null);
+    const times = [seenUs, claimedUs, startedUs, firstByteUs, finishedUs].filter(
+      (us) => us !== null,
+    );
     const isInOrder = times.every((us, index) => us >= (times[index - 1] ?? us));
     return isInOrder ? [] : [{ question, why: `attempt ${attempt.attempt}: ${times.join(' > ')}` }];
   });

@@ -15,6 +15,7 @@ import { type Answer, type ClaimRequest, type Lease, readParks } from '../../src
 import { failpoint, note } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
 import type { Pending } from '../socket/index.js';
+import { Gathering } from './gathering.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
 import { Outage } from './outage.js';
 import type { Parking } from './parking.js';
@@ -47,9 +48,17 @@ interface Turn extends KeptTurn {
   over: boolean;
 }
 
+/** A turn that is over, and what is to be written for it. */
+interface Ended {
+  readonly lease: Lease;
+  readonly settlement: Settlement;
+}
+
 export class Autopoll {
   readonly #parts: AutopollParts;
   readonly #slots: Slots;
+  /** Turns that have ended, on their way to the bus. */
+  readonly #ended: Gathering<Ended>;
   readonly #keeper: LeaseKeeper;
   readonly #outage: Outage;
   readonly #parking: Parking;
@@ -62,7 +71,6 @@ export class Autopoll {
   readonly #served = new Set<string>();
   #delayed: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => {};
-  #lookScheduled = false;
   #claiming: Promise<void> | undefined;
   #pumpAgain = false;
   #stopping = false;
@@ -71,12 +79,16 @@ export class Autopoll {
     this.#parts = parts;
     const { bus, clock, settings } = parts;
     this.#slots = new Slots(settings.concurrency);
+    this.#ended = new Gathering({
+      inFlight: () => this.#keeper.size,
+      deliver: (ended) => this.#settleAll(ended),
+    });
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
     this.#outage = new Outage(clock);
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
       beforeReaping: () => this.#keeper.catchUp(),
       reaped: () => this.#look(),
-      opened: () => this.#lookSoon(),
+      opened: () => this.#ended.soon(),
       work: () => ({ active: this.active, couldBegin: this.#couldBegin }),
     });
     this.#parking = parking;
@@ -302,21 +314,13 @@ export class Autopoll {
   #end(turn: Turn, settlement: Settlement): void {
     this.#close(turn);
     this.#settling += 1;
-    this.#lookSoon();
-    void this.#settle(turn.lease, settlement);
+    this.#ended.add({ lease: turn.lease, settlement });
   }
 
-  /**
-   * Once for all answers that have arrived, on whichever connection: their slots are claimed for
-   * together. Scheduled before the answers are submitted, the claim shares their transaction.
-   */
-  #lookSoon(): void {
-    if (this.#lookScheduled) return;
-    this.#lookScheduled = true;
-    setImmediate(() => {
-      this.#lookScheduled = false;
-      this.#look();
-    });
+  /** The answers, and the claim for the slots that they free, share one transaction. */
+  #settleAll(ended: readonly Ended[]): void {
+    for (const { lease, settlement } of ended) void this.#settle(lease, settlement);
+    this.#look();
   }
 
   #close(turn: Turn): void {
@@ -342,7 +346,7 @@ export class Autopoll {
     this.#settling -= 1;
     // Once more when it is written: an answer that had to be looked at for secrets was submitted
     // after the claim that went out for its slot.
-    this.#lookSoon();
+    this.#ended.soon();
   }
 
   #write(lease: Lease, settlement: Settlement) {

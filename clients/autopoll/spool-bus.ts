@@ -109,21 +109,20 @@ export class SpoolKeeper {
   }
 
   /** Hands the answer to the bus before anything is waited for: answers of one turn share a commit. */
-  async #complete(bus: Bus, lease: Lease, answer: Answer): ReturnType<Bus['complete']> {
+  #complete(bus: Bus, lease: Lease, answer: Answer): ReturnType<Bus['complete']> {
     const unwritten = { lease, answer, isSpooled: this.#spool.find(lease) !== undefined };
     this.#unwritten.add(unwritten);
     if (this.#inTrouble) void this.#keep(unwritten);
-    try {
-      const result = await bus.complete(lease, answer);
-      // With a lost lease the question may be asked again, by us or another.
-      if (unwritten.isSpooled && result !== 'lost') this.#spool.drop(lease);
-      return result;
-    } catch (error) {
-      await this.#keep(unwritten);
-      throw error;
-    } finally {
-      this.#unwritten.delete(unwritten);
-    }
+    const written = bus.complete(lease, answer);
+    written.then(
+      (result) => {
+        this.#unwritten.delete(unwritten);
+        // With a lost lease the question may be asked again, by us or another.
+        if (unwritten.isSpooled && result !== 'lost') this.#spool.drop(lease);
+      },
+      () => this.#keep(unwritten).finally(() => this.#unwritten.delete(unwritten)),
+    );
+    return written;
   }
 
   async #keep(unwritten: Unwritten): Promise<void> {

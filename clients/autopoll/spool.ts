@@ -85,6 +85,7 @@ export class Spool {
 
   /** The answer to exactly this question, from an earlier lease. */
   find(question: Spoolable): Answer | undefined {
+    if (this.#kept.size === 0) return undefined;
     return this.#kept.get(nameOf(question))?.entry.answer;
   }
 

@@ -116,6 +116,19 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(attempt?.finishedAtUs).toBeGreaterThanOrEqual(lease.claimedAtUs);
       });
 
+      test('never starts before its question was seen, whoever saw it by whatever clock', async () => {
+        const id = await ask(await converse());
+        await bus.release(await claimOne());
+        h.clock.step(-HOUR_US / 1000);
+        const other = h.join();
+        const lease = await claimOne(other);
+        expect(lease.claimedAtUs).toBeGreaterThanOrEqual(lease.seenAtUs);
+        await other.complete(lease, answer());
+        const [attempt] = bus.attemptsOf(id);
+        expect(attempt?.claimedAtUs).toBe(lease.claimedAtUs);
+        expect(attempt?.finishedAtUs).toBeGreaterThanOrEqual(lease.claimedAtUs);
+      });
+
       test('that was given back untried leaves nothing', async () => {
         const id = await ask(await converse());
         await bus.release(await claimOne());

@@ -313,13 +313,15 @@ class MemoryBus implements Bus {
 
   #lease(lane: Lane, head: Work, question: ParsedQuestion, leaseMs: number, nowUs: number): Lease {
     const token = randomBytes(12).toString('base64url');
+    // Another process, by another clock, may have seen it a moment later than now.
+    const claimedAtUs = Math.max(nowUs, head.seenAtUs);
     lane.attempts += 1;
     lane.state = {
       at: 'leased',
       token,
       owner: formatOwner(this.#owner),
       untilUs: this.#clock.wallUs() + leaseMs * 1000,
-      claimedAtUs: nowUs,
+      claimedAtUs,
     };
     this.#mine.extend(token, leaseMs);
     return {
@@ -330,7 +332,7 @@ class MemoryBus implements Bus {
       attempt: lane.attempts,
       question,
       seenAtUs: head.seenAtUs,
-      claimedAtUs: nowUs,
+      claimedAtUs,
     };
   }
 

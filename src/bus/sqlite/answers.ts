@@ -189,6 +189,12 @@ export class Answers {
   }
 }
 
+/** What became of an answer, once the transaction is through. */
+export function resultOf({ result }: Completion): Kept | 'orphaned' {
+  failpoint('ans.commit');
+  return result;
+}
+
 function answerRow({ lease, answer, nowUs }: Completion, addressee: Addressee): AnswerRow {
   const [, conversation, from, to] = addressee;
   const message = answerMessage(lease.questionId, lease.question, answer);

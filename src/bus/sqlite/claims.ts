@@ -159,12 +159,13 @@ export class Claims {
       attempt: head.attempts + 1,
       question: head.question,
       seenAtUs: head.seenAtUs,
-      claimedAtUs: nowUs,
+      claimedAtUs: Math.max(nowUs, head.seenAtUs),
     }));
     const fromKept = kept.map(({ completed, id, rankUs, seenAtUs, message, metadata }) => {
       const { lane, conversationId } = completed;
       const token = `${stem}${lane}`;
-      sql.keepLane.run(id, rankUs, nowUs, token, owner, untilUs, lane);
+      const claimedAtUs = Math.max(nowUs, seenAtUs);
+      sql.keepLane.run(id, rankUs, claimedAtUs, token, owner, untilUs, lane);
       const question = parseTaken(message, metadata);
       return {
         questionId: id,
@@ -174,7 +175,7 @@ export class Claims {
         attempt: 1,
         question,
         seenAtUs,
-        claimedAtUs: nowUs,
+        claimedAtUs,
       };
     });
     return [...fromFree, ...fromKept];

@@ -136,7 +136,8 @@ export function prepareStatements(db: Database) {
     /** Leases the heads of lanes together; the number of its lane ends each token. */
     lease: hot<[nowUs: number, tokenStem: string, owner: string, untilUs: number, lanes: string]>(
       `UPDATE warmline_lanes
-       SET state = 'leased', attempts = attempts + 1, claimed_at_us = ?,
+       SET state = 'leased', attempts = attempts + 1,
+           claimed_at_us = max(?, (SELECT seen_at_us FROM warmline_work WHERE question_id = head_id)),
            lease_token = ? || lane_id, lease_owner = ?, lease_until_us = ?
        WHERE lane_id IN (SELECT value FROM json_each(?)) AND state = 'ready'`,
     ),

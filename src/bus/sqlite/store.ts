@@ -24,7 +24,7 @@ import { BusError, DEFAULT_LIFETIME_MS } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, type Owner, thisProcess } from '../owner.js';
 import { monotoneStamps, naiveUtc } from '../stamp.js';
-import { Answers } from './answers.js';
+import { Answers, resultOf } from './answers.js';
 import { attemptsOf } from './attempts.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
@@ -131,14 +131,14 @@ export class SqliteBus implements Bus {
     });
   }
 
-  async complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
+  complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
     this.#mine.forget(lease.token);
     failpoint('ans.pre');
-    const completion = await this.#writer.submit('settle', () =>
-      this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
+    return this.#writer.submit(
+      'settle',
+      () => this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
+      resultOf,
     );
-    failpoint('ans.commit');
-    return completion.result;
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {

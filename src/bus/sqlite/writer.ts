@@ -33,6 +33,7 @@ type Urgency = 'settle' | 'claim';
 
 interface Job {
   readonly run: () => unknown;
+  readonly read: (ran: unknown) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -72,10 +73,13 @@ export class Writer {
     this.#options = options;
   }
 
-  submit<T>(urgency: Urgency, run: () => T): Promise<T> {
+  submit<T>(urgency: Urgency, run: () => T): Promise<T>;
+  /** @param read tells the result from what `run` returned, after the commit */
+  submit<T, R>(urgency: Urgency, run: () => T, read: (ran: T) => R): Promise<R>;
+  submit<T>(urgency: Urgency, run: () => T, read: (ran: T) => unknown = same): Promise<unknown> {
     if (this.#closed) return Promise.reject(new BusError('bus_closed', 'the bus is closed'));
-    return new Promise<T>((resolve, reject) => {
-      this.#queues[urgency].push({ run, resolve: resolve as Job['resolve'], reject });
+    return new Promise((resolve, reject) => {
+      this.#queues[urgency].push({ run, read: read as Job['read'], resolve, reject });
       this.#schedule();
     });
   }
@@ -188,7 +192,7 @@ export class Writer {
     this.#options.afterCommit();
     this.#recovered();
     this.#putBack(jobs.slice(taken));
-    for (let index = 0; index < taken; index += 1) jobs[index]?.resolve(results[index]);
+    for (let index = 0; index < taken; index += 1) tell(jobs[index] as Job, results[index]);
     return true;
   }
 
@@ -265,6 +269,18 @@ export class Writer {
     }
     this.#waitingSince = undefined;
     this.#troubleTold = false;
+  }
+}
+
+function same<T>(ran: T): T {
+  return ran;
+}
+
+function tell({ read, resolve, reject }: Job, ran: unknown): void {
+  try {
+    resolve(read(ran));
+  } catch (error) {
+    reject(error);
   }
 }
 
