@@ -37,6 +37,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   'clients/socket': [...LEAVES, 'src/protocol'],
   'clients/autopoll': [...LEAVES, 'src/bus', 'clients/socket'],
+  'clients/monitor': [...LEAVES, 'src/bus'],
   'clients/cli': [
     ...LEAVES,
     'src/serve.ts',

@@ -1,6 +1,17 @@
 export { type Select, selectAside } from './admin/aside.js';
 export { type Backup, BackupRefused, backUp } from './admin/backup.js';
 export {
+  type ChangeStatus,
+  conversationOf,
+  endUnreadChanges,
+  KEEP_CHANGES_EVERY_MS,
+  keepChanges,
+  lookAtChanges,
+  type Standing,
+  type StatusChange,
+} from './admin/changes.js';
+export { conversationBetween } from './admin/conversation-between.js';
+export {
   DAY_US,
   type DailyFigures,
   dayOf,
