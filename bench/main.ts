@@ -3,7 +3,8 @@
  *
  *     npm run bench               all, some minutes
  *     npm run bench -- --short    all, small
- *     npm run bench -- drain      one group: transport, drain, aged, neighbours, wake, steady, warm
+ *     npm run bench -- drain      one group: transport, drain, aged, neighbours, wake, monitor, steady,
+ *                                 warm
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { aged } from './aged.js';
 import { drain } from './drain.js';
 import { type Figure, printTable } from './figures.js';
+import { monitor } from './monitor.js';
 import { neighbours } from './neighbours.js';
 import { steady } from './steady.js';
 import { transport } from './transport.js';
@@ -34,6 +36,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
   aged: () => aged(dir, short ? 100_000 : 1_000_000),
   neighbours: () => neighbours(dir, short ? 200 : 1000),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
+  monitor: () => (short ? monitor(dir, 1, 3000) : monitor(dir, 3, 10_000)),
   steady: () => steady(dir, short ? 1_000_000 : 2_000_000),
   warm: () => warmVersusSpawn(dir, short ? { warm: 120, spawned: 3 } : { warm: 200, spawned: 15 }),
 };
