@@ -336,6 +336,24 @@ describe('add, remove, active and get', () => {
     expect(() => recorder.monitor.add(1)).toThrow(BusError);
   });
 
+  test('a bus that cannot be read is told once, and the rest when it can', async () => {
+    const { temp, conversation } = open();
+    const worker = temp.open();
+    const id = temp.ask(conversation, 'why?');
+    const recorder = new Recorder({ db: temp.file });
+    await recorder.added(temp.ask(conversation, 'the log is kept from here on'));
+    await worker.complete(await claimOne(worker), answer('because'));
+    temp.peer.exec('ALTER TABLE messages RENAME TO gone');
+    const troubles: BusError[] = [];
+    recorder.monitor.on('trouble', (error) => troubles.push(error));
+    recorder.monitor.add(id);
+    await recorder.until(() => troubles.length > 0);
+    temp.peer.exec('ALTER TABLE gone RENAME TO messages');
+    await recorder.ended(id);
+    expect(troubles.map(({ code }) => code)).toEqual(['bus_io']);
+    expect(recorder.ends(id)[0]?.told.content).toMatchObject({ answer: 'because' });
+  });
+
   test('nothing is told after close', async () => {
     const { temp, conversation } = open();
     const id = temp.ask(conversation, 'why?');
