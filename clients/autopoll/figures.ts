@@ -11,6 +11,7 @@ import {
   DAY_US,
   dayOf,
   daysWithout,
+  endUnreadChanges,
   forgetOld,
   type Latency,
   latencySelect,
@@ -86,6 +87,7 @@ export class Figures {
       await this.#learn(nowUs);
       const { questions } = await forgetOld(bus, nowUs, settings.retentionDays, signal);
       if (questions > 0) log.info({ questions }, 'finished questions forgotten');
+      if (await endUnreadChanges(bus, nowUs)) log.info('nobody reads the log of changes: ended');
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error }, 'figures not kept; the next pass tries again');
     }
