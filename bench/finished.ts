@@ -1,12 +1,8 @@
 /**
- * What a long history costs: a bus with many finished questions beside an empty one. Prints for each
- * how long it takes to open it, to claim and answer a question, to count, to keep the figures of
- * its days, and how long the event loop stood still meanwhile.
- *
- *     npm run -s build && node dist/bench/finished.js [finished questions, a million when absent]
+ * What a long history costs: a bus with many finished questions against one with none. How long it
+ * takes to open it, to claim and answer a question, to count, to keep the figures of its days, and how
+ * long the event loop stood still meanwhile.
  */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import Database from 'better-sqlite3';
@@ -15,34 +11,59 @@ import {
   DAY_US,
   dayOf,
   daysWithout,
-  type Latency,
-  latencySelect,
+  inspectBus,
   naiveUtc,
   openSqliteBus,
-  readTimeouts,
-  recommend,
   rollUp,
   type SqliteBus,
 } from '../src/bus/index.js';
 import { systemClock } from '../src/clock.js';
 import { makeBus } from './bus-file.js';
+import type { Figure } from './figures.js';
 
 const CONVERSATIONS = 200;
 const QUESTIONS = 4_000;
 /** The history reaches back so far. */
 const DAYS = 14;
 
-const finished = Number(process.argv[2] ?? 1_000_000);
-const dir = mkdtempSync(join(tmpdir(), 'warmline-finished-'));
-try {
-  for (const count of [0, finished]) {
-    const file = join(dir, `${count}.db`);
-    await makeBus(file, { questions: QUESTIONS, conversations: CONVERSATIONS, oldRows: count });
-    addHistory(file, count);
-    console.log(JSON.stringify({ finished: count, ...(await measure(file)) }));
-  }
-} finally {
-  rmSync(dir, { recursive: true });
+export async function finished(dir: string, count: number): Promise<Figure[]> {
+  const young = await measured(dir, 0);
+  const old = await measured(dir, count);
+  const figure = (name: string, key: keyof Measured, unit: string, most: number | 'ratio') => {
+    const ratio = old[key] / young[key];
+    return {
+      name: `${name}, ${count.toLocaleString('en-US')} finished`,
+      value: `${old[key].toLocaleString('en-US')} ${unit}`,
+      baseline: `none: ${young[key].toLocaleString('en-US')} ${unit}`,
+      ratio,
+      target: most === 'ratio' ? '<= 1.2' : `<= ${most.toLocaleString('en-US')} ${unit}`,
+      reached: most === 'ratio' ? ratio <= 1.2 : old[key] <= most,
+    };
+  };
+  return [
+    figure('opening to the first lease', 'startMs', 'ms', 5000),
+    figure('claim and answer', 'answerUs', 'us', 'ratio'),
+    figure('rows of unfinished work', 'workRows', '', 'ratio'),
+    figure('stats', 'statsMs', 'ms', 50),
+    figure('figures, the hourly pass', 'hourlyMs', 'ms', 5000),
+    figure('longest stall beside it', 'longestStallMs', 'ms', 200),
+  ];
+}
+
+async function measured(dir: string, count: number): Promise<Measured> {
+  const file = join(dir, `finished-${count}.db`);
+  await makeBus(file, { questions: QUESTIONS, conversations: CONVERSATIONS, oldRows: count });
+  addHistory(file, count);
+  return measure(file);
+}
+
+interface Measured {
+  readonly startMs: number;
+  readonly workRows: number;
+  readonly answerUs: number;
+  readonly statsMs: number;
+  readonly hourlyMs: number;
+  readonly longestStallMs: number;
 }
 
 /** Finished questions as an autopoll leaves them, spread over the days and three engines. */
@@ -80,26 +101,23 @@ function addHistory(file: string, count: number): void {
   db.close();
 }
 
-async function measure(file: string) {
+async function measure(file: string): Promise<Measured> {
   const opening = performance.now();
   const bus = openSqliteBus({ file });
-  const openMs = since(opening);
+  await bus.reap();
+  const [first] = await bus.claim({ limit: 1, leaseMs: 60_000 });
+  const startMs = since(opening);
+  if (!first) throw new Error('nothing could be claimed');
+  const count = 'SELECT count(*) FROM warmline_work';
+  const workRows = Number(bus.read((db) => db.prepare(count).pluck().get()));
+  await bus.release(first);
   const answerUs = await answerAll(bus);
   const counting = performance.now();
-  bus.stats();
+  inspectBus(file, 'b');
   const statsMs = since(counting);
   const figures = await keepFigures(bus);
-  const listing = performance.now();
-  const nowUs = systemClock.wallUs();
-  const { sql, values } = latencySelect(bus.session, nowUs - 7 * DAY_US, nowUs);
-  bus.read((db) => {
-    const latencies = db.prepare(sql).all(values) as Latency[];
-    return recommend(latencies, readTimeouts(db, 'b'), 300_000);
-  });
-  const timeoutsMs = since(listing);
-  const fileMb = Math.round(statSync(file).size / 1e6);
   await bus.close();
-  return { fileMb, openMs, answerUs, statsMs, ...figures, timeoutsMs };
+  return { startMs, workRows, answerUs, statsMs, ...figures };
 }
 
 /** @returns microseconds for claiming and answering one question, in batches of 64 */
@@ -133,19 +151,13 @@ async function keepFigures(bus: SqliteBus) {
   const recent = [dayOf(nowUs - DAY_US), dayOf(nowUs)];
   const stalls = monitorEventLoopDelay({ resolution: 1 });
   stalls.enable();
-  const filling = performance.now();
-  const rows = await rollUp(
-    bus,
-    [...daysWithout(bus, recent[0] as string, DAILY_DAYS), ...recent],
-    signal,
-  );
-  const fillMs = since(filling);
+  await rollUp(bus, [...daysWithout(bus, recent[0] as string, DAILY_DAYS), ...recent], signal);
   const again = performance.now();
   await rollUp(bus, recent, signal);
   const hourlyMs = since(again);
   stalls.disable();
   const longestStallMs = Math.round(stalls.max / 1e5) / 10;
-  return { rows, fillMs, hourlyMs, longestStallMs };
+  return { hourlyMs, longestStallMs };
 }
 
 function since(startMs: number): number {

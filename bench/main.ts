@@ -3,15 +3,15 @@
  *
  *     npm run bench               all, some minutes
  *     npm run bench -- --short    all, small
- *     npm run bench -- drain      one group: transport, drain, aged, neighbours, wake, monitor, steady,
+ *     npm run bench -- drain      one group: transport, drain, finished, neighbours, wake, monitor, steady, warm
  *                                 warm
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { aged } from './aged.js';
 import { drain } from './drain.js';
 import { type Figure, printTable } from './figures.js';
+import { finished } from './finished.js';
 import { monitor } from './monitor.js';
 import { neighbours } from './neighbours.js';
 import { steady } from './steady.js';
@@ -33,7 +33,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
         ? { questions: 10_000, oldRows: 50_000, rounds: 1 }
         : { questions: 100_000, oldRows: 1_000_000, rounds: 3 },
     ),
-  aged: () => aged(dir, short ? 100_000 : 1_000_000),
+  finished: () => finished(dir, short ? 100_000 : 1_000_000),
   neighbours: () => neighbours(dir, short ? 200 : 1000),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
   monitor: () => (short ? monitor(dir, 1, 3000) : monitor(dir, 3, 10_000)),
