@@ -37,7 +37,7 @@ function toWire(inspection: BusInspection) {
   const { oldestPendingMs, walBytes, parks, workers, ...counts } = inspection;
   return {
     ...counts,
-    oldest_pending_ms: Math.round(oldestPendingMs),
+    oldest_pending_ms: oldestPendingMs,
     wal_bytes: walBytes,
     parks: parks.map(parkReport),
     workers: workers.map(workerReport),

@@ -14,6 +14,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Database, Statement } from 'better-sqlite3';
+import { NOW_US } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 
 /** A log goes on for so long after its last reader said that it reads, in milliseconds. */
@@ -26,8 +27,6 @@ export const KEEP_CHANGES_EVERY_MS = 600_000;
 const MOST_ROWS = 1_000_000;
 /** Cut each time so many have been written: a millisecond's work. */
 const CUT_EVERY = 1024;
-
-const NOW_US = `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`;
 
 /** Nothing newer than SQLite 3.40: the other programs have to understand the schema. */
 const LOG: Readonly<Record<string, string>> = {

@@ -3,6 +3,7 @@ import type { Database } from 'better-sqlite3';
 import { type Clock, systemClock } from '../../clock.js';
 import type { Attempt, Side } from '../bus.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, type ParsedQuestion, parseQuestion } from '../question.js';
+import { isOpen } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 
@@ -281,9 +282,7 @@ function parkOf(db: Database, session: Side, engine: string, nowUs: number): Par
 
 function conversationState(db: Database, id: string, nowUs: number): 'open' | 'expired' | 'gone' {
   const expired = db
-    .prepare(
-      'SELECT coalesce(julianday(expires_at) <= julianday(?), 0) FROM conversations WHERE id = ?',
-    )
+    .prepare(`SELECT NOT ${isOpen('expires_at', '?')} FROM conversations WHERE id = ?`)
     .pluck()
     .get(naiveUtc(nowUs), id);
   if (expired === undefined) return 'gone';

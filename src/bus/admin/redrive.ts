@@ -7,6 +7,7 @@
 import type { Database } from 'better-sqlite3';
 import { type Clock, systemClock } from '../../clock.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion } from '../question.js';
+import { isOpen } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 import { type DeadLetterFilter, deadLetterIds } from './dead-letters.js';
@@ -176,7 +177,7 @@ function candidate(db: Database, session: string, id: number, nowUs: number): Ca
                 AS isUnfinished,
               m.conversation_id AS conversation,
               CASE WHEN c.id IS NOT NULL
-                   THEN coalesce(julianday(c.expires_at) <= julianday(:now), 0) END AS isExpired,
+                   THEN NOT ${isOpen('c.expires_at', ':now')} END AS isExpired,
               octet_length(m.message) + coalesce(octet_length(m.metadata), 0) > :most AS isOversized
        FROM (SELECT :id AS id) AS wanted
        LEFT JOIN warmline_done d ON d.question_id = wanted.id AND d.session = :session

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
+import { NOW_US } from '../sqlite/sql-time.js';
 import { finishedTurns, latency } from './latency.js';
 
 const PREFIX = 'warmline_v_';
@@ -15,7 +16,6 @@ const PREFIX = 'warmline_v_';
 const text = (us: string) =>
   `strftime('%Y-%m-%dT%H:%M:%S', ${us} / 1000000, 'unixepoch') || printf('.%06d', ${us} % 1000000)`;
 const ms = (us: string) => `round((${us}) / 1000.0, 3)`;
-const NOW_US = `CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)`;
 const START_OF_DAY_US = `(strftime('%s', 'now', 'start of day') * 1000000)`;
 
 const ATTEMPT_TIMES = `

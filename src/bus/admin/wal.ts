@@ -13,6 +13,11 @@ export function walBytes(bus: Pick<SqliteBus, 'read'>): number {
     const [main] = db.pragma('database_list') as { file: string }[];
     return main?.file ?? '';
   });
+  return walBytesOf(file);
+}
+
+/** Of the bus in this file. */
+export function walBytesOf(file: string): number {
   return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
 

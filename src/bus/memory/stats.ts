@@ -1,5 +1,6 @@
 /** The figures of a bus in memory. */
 import type { BusStats, Side } from '../bus.js';
+import { countsFrom } from '../counts.js';
 import type { Lane, MemoryBusFile } from './file.js';
 
 export function memoryStats(file: MemoryBusFile, session: Side, nowUs: number): BusStats {
@@ -13,19 +14,13 @@ export function memoryStats(file: MemoryBusFile, session: Side, nowUs: number): 
     .map((lane) => lane.queue[lane.state.at === 'leased' ? 1 : 0])
     .map((work) => work && file.messages.get(work.id)?.timestampUs);
   const stamps = [...oldest, unsorted[0]?.[1].timestampUs].filter((us) => us !== undefined);
-  const counted = (name: string) => file.counters.get(`${session}/${name}`) ?? 0;
   return {
     pending: sum(lanes.map((lane) => lane.queue.length)) - leased + unsorted.length,
     leased,
     delayed: lanes.filter((lane) => lane.state.at === 'ready' && lane.readyAtUs > nowUs).length,
     waiting: sum(questions('waiting')),
     expired: sum(questions('expired')),
-    complete: counted('complete'),
-    failed: counted('failed'),
-    dead: counted('dead'),
-    ignored: counted('ignored'),
-    orphaned: counted('orphaned'),
-    stale: counted('stale'),
+    ...countsFrom((name) => file.counters.get(`${session}/${name}`)),
     oldestPendingMs:
       stamps.length === 0 ? 0 : Math.max(0, Math.round((nowUs - Math.min(...stamps)) / 1000)),
   };

@@ -2,12 +2,15 @@
 import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { systemClock } from '../../clock.js';
+import { walBytesOf } from '../admin/wal.js';
 import { type Park, parksIn, type Worker, workersIn } from '../admin/workers.js';
 import type { BusStats, Side } from '../bus.js';
 import { BusError } from '../bus.js';
+import { countsFrom } from '../counts.js';
 import { naiveUtc } from '../stamp.js';
 import { toBusError } from './connection.js';
 import { checkForeignSchema } from './schema.js';
+import { ageOfFirstMs, isOpen } from './sql-time.js';
 
 /**
  * As `BusStats`, but rows that no warmline has looked at yet are among the pending ones, and questions
@@ -33,23 +36,18 @@ export function inspectBus(file: string, session: Side): BusInspection {
     const tables = ownTables(db);
     const unfinished = tables.has('warmline_lanes') ? countLanes(db, session, nowUs) : NOTHING;
     const fresh = countFresh(db, session, nowUs, tables.has('warmline_cursor'));
-    const counted = tables.has('warmline_counters') ? counters(db, session) : new Map();
-    const days = [unfinished.day, fresh.day].filter((day) => day !== null);
-    const oldestMs = days.length === 0 ? 0 : nowUs / 1000 - julianToMs(Math.min(...days));
+    const counted = tables.has('warmline_counters')
+      ? counters(db, session)
+      : new Map<string, number>();
     return {
       pending: unfinished.open + fresh.open,
       leased: unfinished.leased,
       delayed: unfinished.delayed,
       waiting: unfinished.waiting,
       expired: unfinished.expired + fresh.expired,
-      complete: counted.get('complete') ?? 0,
-      failed: counted.get('failed') ?? 0,
-      dead: counted.get('dead') ?? 0,
-      ignored: counted.get('ignored') ?? 0,
-      orphaned: counted.get('orphaned') ?? 0,
-      stale: counted.get('stale') ?? 0,
-      oldestPendingMs: Math.max(0, oldestMs),
-      walBytes: statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0,
+      ...countsFrom((name) => counted.get(name)),
+      oldestPendingMs: ageOfFirstMs([unfinished.day, fresh.day], nowUs),
+      walBytes: walBytesOf(file),
       parks: tables.has('warmline_parks') ? parksIn(db, session) : [],
       workers: tables.has('warmline_workers') ? workersIn(db, session) : [],
     };
@@ -59,8 +57,7 @@ export function inspectBus(file: string, session: Side): BusInspection {
 /** Whether the time of a conversation is up, so that nobody can read an answer in it any more. */
 export function isExpired(file: string, conversationId: string): boolean {
   return withReader(file, (db) => {
-    const expired =
-      'SELECT julianday(expires_at) <= julianday(:now) FROM conversations WHERE id = :id';
+    const expired = `SELECT NOT ${isOpen('expires_at', ':now')} FROM conversations WHERE id = :id`;
     const now = naiveUtc(systemClock.wallUs());
     return db.prepare(expired).pluck().get({ id: conversationId, now }) === 1;
   });
@@ -128,7 +125,7 @@ interface Unfinished {
 
 const NOTHING: Unfinished = { open: 0, leased: 0, delayed: 0, waiting: 0, expired: 0, day: null };
 
-const IS_OPEN = 'coalesce(julianday(c.expires_at) > julianday(:now), 1)';
+const IS_OPEN = isOpen('c.expires_at', ':now');
 
 function countLanes(db: Database.Database, session: Side, nowUs: number): Unfinished {
   const counts = db.prepare<object, Unfinished>(
@@ -172,9 +169,4 @@ function countFresh(
            WHERE m.id > :after AND m.to_session = :session AND coalesce(m.read, 0) = 0)`,
   );
   return counts.get({ after, session, now: naiveUtc(nowUs) }) ?? { open: 0, expired: 0, day: null };
-}
-
-/** A Julian day as milliseconds since the epoch. */
-function julianToMs(day: number): number {
-  return (day - 2_440_587.5) * 86_400_000;
 }

@@ -12,6 +12,7 @@ import {
 } from '../depends.js';
 import { parseTaken } from '../question.js';
 import type { Head, ParentRow, Positional } from './rows.js';
+import { isOpen } from './sql-time.js';
 import type { Statements } from './statements.js';
 
 /**
@@ -118,7 +119,7 @@ export function prepareParents(db: Database) {
     ),
     parent: tuples<[now: string, id: number], ParentRow>(
       `SELECT d.outcome, d.error_code, w.question_id IS NOT NULL,
-              coalesce(julianday(c.expires_at) <= julianday(?), 0)
+              NOT ${isOpen('c.expires_at', '?')}
        FROM (SELECT ? AS id) AS wanted
        LEFT JOIN warmline_done d ON d.question_id = wanted.id
        LEFT JOIN warmline_work w ON w.question_id = wanted.id

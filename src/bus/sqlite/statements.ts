@@ -25,9 +25,9 @@ import type {
   Positional,
   WorkRow,
 } from './rows.js';
+import { isOpen } from './sql-time.js';
 
-/** True while the conversation's time has not run out; an unreadable time never runs out. */
-const NOT_EXPIRED = `coalesce(julianday(c.expires_at) > julianday(:now), 1)`;
+const NOT_EXPIRED = isOpen('c.expires_at', ':now');
 
 /** A row for our side that nobody has read yet. */
 const isFor = (side: string) => `to_session = ${side} AND coalesce(read, 0) = 0`;
@@ -186,7 +186,7 @@ export function prepareStatements(db: Database) {
     lanes: tuples<[now: string, lanes: string], LaneRow>(
       `SELECT l.lane_id, l.lease_token, l.head_id, n.question_id, n.priority, n.seen_at_us,
               m.id IS NOT NULL AND c.id IS NOT NULL AND ${sizeOf('m')} <= ${MAX_PLAIN_BYTES}
-                AND coalesce(julianday(c.expires_at) > julianday(?), 1),
+                AND ${isOpen('c.expires_at', '?')},
               CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.message END,
               CASE WHEN ${sizeOf('m')} <= ${MAX_PLAIN_BYTES} THEN m.metadata END, n.model
        FROM json_each(?) AS wanted
