@@ -1,5 +1,6 @@
 /** Random kills and stops of a server and two autopolls, while somebody asks and reads. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { History } from '../src/failpoints/index.js';
@@ -69,7 +70,9 @@ export async function killAtRandom(options: KillOptions): Promise<KillRun> {
     else (error as Error).message += `; what is there is kept in ${stage.dir}`;
     throw error;
   } finally {
+    const askerEnds = asker.exitCode === null && asker.signalCode === null && once(asker, 'exit');
     asker.kill('SIGKILL');
+    await askerEnds;
     history.close();
     await stage.abandon();
   }

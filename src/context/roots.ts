@@ -142,11 +142,12 @@ async function readChecked(path: string, requested: string, maxBytes: number): P
     const handle = await openToRead(path, requested);
     try {
       const stats = await handle.stat({ bigint: true });
-      if ((await pathOf(handle, path)) === path) {
+      const isAt = await pathOf(handle, path);
+      if (isAt === path || isAt === `${path} (deleted)`) {
         checkStats(stats, requested, maxBytes);
         return await readAll(handle, Number(stats.size));
       }
-      // What was opened may have been replaced already: then the path leads to its successor.
+      // What was opened may have got another name already: then the path leads to its successor.
       if (opening === MAX_OPENINGS) throw refused(requested, 'outside');
     } finally {
       await handle.close();
@@ -163,7 +164,10 @@ async function openToRead(path: string, requested: string): Promise<FileHandle> 
   }
 }
 
-/** Where an open file really is: a directory of its path may have become a link since the check. */
+/**
+ * Where an open file really is, or was when it was replaced: Linux tells that by a word behind the
+ * path (proc_pid_fd(5)). A directory of its path may have become a link since the check.
+ */
 async function pathOf(handle: FileHandle, path: string): Promise<string | undefined> {
   try {
     return await readlink(`/proc/self/fd/${handle.fd}`);

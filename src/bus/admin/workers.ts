@@ -131,9 +131,13 @@ export function workersIn(db: Database, session: string): Worker[] {
     .map((row) => ({ ...row, gone: isGone(row.owner, here), state: fieldsOf(row.state) }));
 }
 
-/** Unfinished questions that an earlier process had taken in, whoever works on them now. */
+/**
+ * Unfinished questions that an earlier process had taken in, whoever works on them now; not those
+ * that wait for something no process can bring about.
+ */
 export function countTakenIn(bus: Pick<SqliteBus, 'read' | 'session'>): number {
-  const sum = 'SELECT coalesce(sum(unfinished), 0) FROM warmline_lanes WHERE session = ?';
+  const sum = `SELECT coalesce(sum(unfinished), 0) FROM warmline_lanes
+               WHERE session = ? AND state IN ('ready', 'leased')`;
   return bus.read((db) => Number(db.prepare(sum).pluck().get(bus.session)));
 }
 
