@@ -43,7 +43,7 @@ export async function finished(dir: string, count: number): Promise<Figure[]> {
   return [
     figure('opening to the first lease', 'startMs', 'ms', 5000),
     figure('claim and answer', 'answerUs', 'us', 'ratio'),
-    figure('rows of unfinished work', 'workRows', '', 'ratio'),
+    figure('rows of unfinished work', 'workRows', 'rows', QUESTIONS),
     figure('stats', 'statsMs', 'ms', 50),
     figure('figures, the hourly pass', 'hourlyMs', 'ms', 5000),
     figure('longest stall beside it', 'longestStallMs', 'ms', 200),
