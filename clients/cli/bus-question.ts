@@ -1,17 +1,14 @@
 /** A question on the bus as an asker writes it, and the wait for its answer. */
-import { randomBytes } from 'node:crypto';
-import { type Bus, type BusError, redact, type Side } from '../../src/bus/index.js';
+import {
+  type Bus,
+  type BusError,
+  composeQuestion,
+  type QuestionText,
+  type Side,
+} from '../../src/bus/index.js';
 import { UsageError } from './failure.js';
 
-/** The other programs on the bus refuse longer messages. */
-const MAX_MESSAGE_CHARS = 50_000;
-
-export interface NewBusQuestion {
-  readonly question: string;
-  readonly contextFile?: string | undefined;
-  readonly model?: string | undefined;
-  /** Message ids and query ids of questions that have to be answered first. */
-  readonly dependsOn?: readonly (number | string)[] | undefined;
+interface NewBusQuestion extends QuestionText {
   /** A new conversation when absent. */
   readonly conversationId?: string | undefined;
   /** The side that asks. */
@@ -39,12 +36,10 @@ export interface BusAnswer {
  * @throws BusError when it cannot be written
  */
 export async function sendQuestion(bus: Bus, question: NewBusQuestion): Promise<SentQuestion> {
-  const queryId = `q_${randomBytes(6).toString('hex')}`;
-  const message = await messageText(queryId, question);
+  const { queryId, message, metadata } = await compose(question);
   const conversationId =
     question.conversationId ??
     (await bus.createConversation({ roleA: 'asker', roleB: 'warmline' }));
-  const metadata = JSON.stringify({ action_type: 'question' });
   const messageId = await bus
     .put({ conversationId, from: question.from, message, metadata })
     .catch((cause: unknown) => {
@@ -56,23 +51,13 @@ export async function sendQuestion(bus: Bus, question: NewBusQuestion): Promise<
   return { messageId, conversationId, queryId };
 }
 
-async function messageText(queryId: string, question: NewBusQuestion): Promise<string> {
-  if (question.question.trim() === '') throw new UsageError('the question is blank');
-  const message = JSON.stringify({
-    type: 'query',
-    query_id: queryId,
-    // The row stays in a file that others read: no key that slipped in stays with it.
-    question: await redact(question.question),
-    context_file: question.contextFile,
-    model: question.model,
-    depends_on: question.dependsOn,
-  });
-  if (message.length > MAX_MESSAGE_CHARS) {
-    throw new UsageError(
-      `the message has ${message.length} characters, a bus takes ${MAX_MESSAGE_CHARS}; put the text into a context file`,
-    );
+/** @throws UsageError */
+async function compose(question: QuestionText) {
+  try {
+    return await composeQuestion(question);
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(error.message) : error;
   }
-  return message;
 }
 
 /** The answer as soon as it is on the bus, or undefined when the signal is aborted first. */

@@ -1,22 +1,16 @@
 /** A question of one named module to another, over the bus. */
-import { randomBytes } from 'node:crypto';
-import { conversationBetween, redact, type Side } from '../../src/bus/index.js';
+import {
+  composeQuestion,
+  conversationBetween,
+  type QuestionText,
+  type Side,
+} from '../../src/bus/index.js';
 import { checkTimeout } from './follower.js';
 import { DEFAULT_TIMEOUT_MS, type WaitOptions, waitFor } from './poll.js';
 import { withFollower } from './shared.js';
 import type { MessageCompleted } from './status.js';
 
-/** The other programs on the bus refuse longer messages. */
-const MAX_MESSAGE_CHARS = 50_000;
-
-export interface AskOptions extends WaitOptions {
-  /** The document to answer from, below a context root of the bridge. */
-  readonly contextFile?: string | undefined;
-  readonly model?: string | undefined;
-  /** One second of head start for each point, from -1000 to 1000. */
-  readonly priority?: number | undefined;
-  /** Questions that have to be answered first, by message id or query id. */
-  readonly dependsOn?: readonly (number | string)[] | undefined;
+export interface AskOptions extends WaitOptions, Omit<QuestionText, 'question'> {
   /** The side that the answering module has in its conversations, `b` when absent. */
   readonly side?: Side | undefined;
 }
@@ -44,8 +38,9 @@ export async function askAndWait(
   for (const name of [fromModule, toModule]) {
     if (name.trim() === '') throw new RangeError('a module has a name that is not blank');
   }
-  const queryId = `q_${randomBytes(6).toString('hex')}`;
-  const message = await messageText(queryId, question, options);
+  const { contextFile, model, priority, dependsOn } = options;
+  const text = { question, contextFile, model, priority, dependsOn };
+  const { queryId, message, metadata } = await composeQuestion(text);
   signal?.throwIfAborted();
   return await withFollower(db, async (follower) => {
     const conversationId = await conversationBetween(follower.bus, {
@@ -58,28 +53,8 @@ export async function askAndWait(
       conversationId,
       from: side === 'b' ? 'a' : 'b',
       message,
-      metadata: JSON.stringify({ action_type: 'question' }),
+      metadata,
     });
     return { ...(await waitFor(follower, messageId, options)), conversationId, queryId };
   });
-}
-
-async function messageText(queryId: string, question: string, options: AskOptions) {
-  if (question.trim() === '') throw new RangeError('the question is blank');
-  const message = JSON.stringify({
-    type: 'query',
-    query_id: queryId,
-    // The row stays in a file that others read: no key that slipped in stays with it.
-    question: await redact(question),
-    context_file: options.contextFile,
-    model: options.model,
-    priority: options.priority,
-    depends_on: options.dependsOn,
-  });
-  if (message.length > MAX_MESSAGE_CHARS) {
-    throw new RangeError(
-      `the message has ${message.length} characters, a bus takes ${MAX_MESSAGE_CHARS}; put the text into a context file`,
-    );
-  }
-  return message;
 }

@@ -74,6 +74,7 @@ export {
 export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus, type MemoryBusOptions } from './memory/store.js';
+export { composeQuestion, type QuestionText } from './new-question.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact } from './redact.js';
 export {

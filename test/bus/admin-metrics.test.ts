@@ -227,7 +227,7 @@ test('old questions are forgotten with their attempts; what somebody waits for o
   write(temp, [{ ...answered(at(95)), outcome: 'retried' }], 5);
   const [parent, redriven, again] = [451, 452, 900];
   temp.peer.prepare('INSERT INTO warmline_depends VALUES (800, ?)').run(parent);
-  temp.peer.prepare('INSERT INTO warmline_redrives VALUES (?, ?, 0)').run(redriven, again);
+  temp.peer.prepare('INSERT INTO warmline_redrives VALUES (?, ?)').run(redriven, again);
   temp.peer
     .prepare('INSERT INTO warmline_work (question_id, priority, seen_at_us) VALUES (?, 0, 0)')
     .run(again);

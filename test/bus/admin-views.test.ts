@@ -122,7 +122,7 @@ test('a redriven question is no dead letter any more', async () => {
   const [lease] = await bus.claim({ limit: 1, leaseMs: 60_000 });
   if (lease) await bus.complete(lease, answer('Error: it broke', { error }));
   expect(await select(temp, 'SELECT * FROM warmline_v_dead_letters')).toHaveLength(1);
-  temp.peer.prepare('INSERT INTO warmline_redrives VALUES (?, ?, 0)').run(dead, dead + 5);
+  temp.peer.prepare('INSERT INTO warmline_redrives VALUES (?, ?)').run(dead, dead + 5);
   expect(await select(temp, 'SELECT * FROM warmline_v_dead_letters')).toEqual([]);
 });
 

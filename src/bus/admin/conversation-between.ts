@@ -1,6 +1,6 @@
 /** A conversation of two named partners: the one there is, or a new one. */
-import { randomBytes } from 'node:crypto';
 import { DEFAULT_LIFETIME_MS, type Side } from '../bus.js';
+import { conversationRow, INSERT_CONVERSATION } from '../sqlite/conversation.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 
@@ -34,14 +34,10 @@ export function conversationBetween(
       .pluck()
       .get(a, b, until) as string | undefined;
     if (found !== undefined) return found;
-    const id = `conv_${randomBytes(8).toString('hex')}`;
-    const [tokenA, tokenB] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
     // Twice as long as is asked for, so that the next question finds it as well.
-    const expires = naiveUtc(nowUs + Math.max(DEFAULT_LIFETIME_MS, 2 * lastsMs) * 1000);
-    db.prepare(
-      `INSERT INTO conversations (id, session_a_role, session_b_role, session_a_token,
-         session_b_token, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    ).run(id, a, b, tokenA, tokenB, naiveUtc(nowUs), expires);
-    return id;
+    const lifetimeMs = Math.max(DEFAULT_LIFETIME_MS, 2 * lastsMs);
+    const row = conversationRow({ roleA: a, roleB: b, lifetimeMs }, nowUs);
+    db.prepare(INSERT_CONVERSATION).run(row);
+    return row.id;
   });
 }

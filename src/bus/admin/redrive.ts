@@ -218,7 +218,7 @@ function askAgain(db: Database, session: string, id: number, nowUs: number): num
     )
     .run({ id, metadata: again(id, metadata), now });
   const againId = Number(inserted.lastInsertRowid);
-  db.prepare('INSERT OR REPLACE INTO warmline_redrives VALUES (?, ?, ?)').run(id, againId, nowUs);
+  db.prepare('INSERT OR REPLACE INTO warmline_redrives VALUES (?, ?)').run(id, againId);
   db.prepare(
     `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp)
      SELECT conversation_id, :session, 'redrive', :details, :now FROM messages WHERE id = :againId`,

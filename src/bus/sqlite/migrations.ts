@@ -163,8 +163,7 @@ const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE warmline_redrives (
     question_id INTEGER PRIMARY KEY,
-    again_id INTEGER NOT NULL,
-    at_us INTEGER NOT NULL
+    again_id INTEGER NOT NULL
   );
 
   CREATE TABLE warmline_parks (

@@ -7,6 +7,7 @@
 import type { Database } from 'better-sqlite3';
 import { MAX_QUESTION_BYTES } from '../question.js';
 import { bulkInsert } from './bulk-insert.js';
+import { type ConversationRow, INSERT_CONVERSATION } from './conversation.js';
 import { prepareParents } from './parents.js';
 import { AMONG, prepareReads } from './reads.js';
 import type {
@@ -322,22 +323,7 @@ export function prepareStatements(db: Database) {
          DO UPDATE SET status = excluded.status, last_heartbeat = excluded.last_heartbeat
        RETURNING conversation_id AS id`,
     ),
-    insertConversation: one<
-      {
-        id: string;
-        roleA: string;
-        roleB: string;
-        tokenA: string;
-        tokenB: string;
-        now: string;
-        expires: string;
-      },
-      never
-    >(
-      `INSERT INTO conversations (id, session_a_role, session_b_role, session_a_token,
-         session_b_token, created_at, expires_at)
-       VALUES (:id, :roleA, :roleB, :tokenA, :tokenB, :now, :expires)`,
-    ),
+    insertConversation: one<ConversationRow, never>(INSERT_CONVERSATION),
     insertQuestion: one<
       {
         conversation: string;

@@ -1,5 +1,4 @@
 /** The bus on SQLite: one connection, one writer, our tables beside the foreign ones. */
-import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
@@ -20,7 +19,7 @@ import type {
   Side,
   StoredAnswer,
 } from '../bus.js';
-import { BusError, DEFAULT_LIFETIME_MS } from '../bus.js';
+import { BusError } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, type Owner, thisProcess } from '../owner.js';
 import { monotoneStamps, naiveUtc } from '../stamp.js';
@@ -29,6 +28,7 @@ import { attemptsOf } from './attempts.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
+import { conversationRow } from './conversation.js';
 import { Ingest } from './ingest.js';
 import { Reaper } from './reaping.js';
 import { Settlements } from './settlements.js';
@@ -218,20 +218,9 @@ export class SqliteBus implements Bus {
   }
 
   async createConversation(conversation: NewConversation): Promise<string> {
-    const id = `conv_${randomBytes(8).toString('hex')}`;
-    const nowUs = this.#stamp();
-    await this.#settle((sql) =>
-      sql.insertConversation.run({
-        id,
-        roleA: conversation.roleA,
-        roleB: conversation.roleB,
-        tokenA: randomBytes(32).toString('hex'),
-        tokenB: randomBytes(32).toString('hex'),
-        now: naiveUtc(nowUs),
-        expires: naiveUtc(nowUs + (conversation.lifetimeMs ?? DEFAULT_LIFETIME_MS) * 1000),
-      }),
-    );
-    return id;
+    const row = conversationRow(conversation, this.#stamp());
+    await this.#settle((sql) => sql.insertConversation.run(row));
+    return row.id;
   }
 
   async put(question: NewQuestion): Promise<number> {

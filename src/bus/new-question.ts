@@ -1,0 +1,42 @@
+/** A question on the bus, as the programs that share it write one. */
+import { randomBytes } from 'node:crypto';
+import { MAX_MESSAGE_CHARS } from './answer.js';
+import { redact } from './redact.js';
+
+export interface QuestionText {
+  readonly question: string;
+  /** The document to answer from, below a context root of the bridge. */
+  readonly contextFile?: string | undefined;
+  readonly model?: string | undefined;
+  /** One second of head start for each point, from -1000 to 1000. */
+  readonly priority?: number | undefined;
+  /** Questions that have to be answered first, by message id or query id. */
+  readonly dependsOn?: readonly (number | string)[] | undefined;
+}
+
+/**
+ * The columns of a new question, under a query id of its own.
+ * @throws RangeError when it is blank or too long
+ */
+export async function composeQuestion(
+  text: QuestionText,
+): Promise<{ readonly queryId: string; readonly message: string; readonly metadata: string }> {
+  if (text.question.trim() === '') throw new RangeError('the question is blank');
+  const queryId = `q_${randomBytes(6).toString('hex')}`;
+  const message = JSON.stringify({
+    type: 'query',
+    query_id: queryId,
+    // The row stays in a file that others read: no key that slipped in stays with it.
+    question: await redact(text.question),
+    context_file: text.contextFile,
+    model: text.model,
+    priority: text.priority,
+    depends_on: text.dependsOn,
+  });
+  if (message.length > MAX_MESSAGE_CHARS) {
+    throw new RangeError(
+      `the message has ${message.length} characters, a bus takes ${MAX_MESSAGE_CHARS}; put the text into a context file`,
+    );
+  }
+  return { queryId, message, metadata: JSON.stringify({ action_type: 'question' }) };
+}
