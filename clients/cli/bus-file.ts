@@ -2,7 +2,9 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { openSqliteBus, type SqliteBus, type SqliteBusOptions } from '../../src/bus/index.js';
+import type { Settings } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
+import { needBus, settingsFor, type Words } from './options.js';
 
 /**
  * Opens the bus, or makes an empty one with `create`.
@@ -12,6 +14,21 @@ import { ConfigError } from '../../src/errors.js';
 export function openBus(options: SqliteBusOptions & { readonly create: boolean }): SqliteBus {
   if (options.create) requireDirectory(dirname(options.file), options.file);
   return openSqliteBus(options);
+}
+
+/** Uses the bus that a command names, which has to be there, and closes it. */
+export async function withBus(
+  words: Words,
+  use: (bus: SqliteBus, settings: Settings) => number | Promise<number>,
+): Promise<number> {
+  const settings = await settingsFor(words, 'bus');
+  const { session } = settings.bus;
+  const bus = openBus({ file: needBus(settings), session, create: false });
+  try {
+    return await use(bus, settings);
+  } finally {
+    await bus.close();
+  }
 }
 
 function requireDirectory(directory: string, file: string): void {

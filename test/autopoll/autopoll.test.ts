@@ -8,21 +8,7 @@ import { openSqliteBus, type SqliteBus } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
 import { createLogger } from '../../src/log.js';
 import { startServer } from '../clients/socket-live.js';
-
-const SETTINGS: AutopollSettings = {
-  concurrency: 16,
-  conversations: undefined,
-  includeExpired: false,
-  sticky: false,
-  shardId: 'warmline',
-  turnTimeoutMs: 20_000,
-  idleGapMs: 20_000,
-  leaseMs: 20_000,
-  renewEveryMs: 5_000,
-  reapEveryMs: 1_000,
-  heartbeatEveryMs: 30_000,
-  retry: { maxAttempts: 3, baseDelayMs: 5, maxDelayMs: 20 },
-};
+import { SETTINGS } from './house.js';
 
 interface Answer {
   readonly answer: string;

@@ -6,21 +6,7 @@ import { systemClock } from '../../src/clock.js';
 import { createLogger } from '../../src/log.js';
 import { startServer } from '../clients/socket-live.js';
 import { TempBus } from '../support/temp-bus.js';
-
-const SETTINGS: AutopollSettings = {
-  concurrency: 16,
-  conversations: undefined,
-  includeExpired: false,
-  sticky: false,
-  shardId: 'warmline',
-  turnTimeoutMs: 20_000,
-  idleGapMs: 20_000,
-  leaseMs: 20_000,
-  renewEveryMs: 5_000,
-  reapEveryMs: 1_000,
-  heartbeatEveryMs: 30_000,
-  retry: { maxAttempts: 2, baseDelayMs: 5, maxDelayMs: 20 },
-};
+import { SETTINGS } from './house.js';
 
 interface House {
   readonly temp: TempBus;
@@ -34,7 +20,7 @@ async function house(change: Partial<AutopollSettings> = {}): Promise<House> {
   const bus = temp.open();
   const server = await startServer();
   const clocks = new TurnClocks(bus);
-  const settings = { ...SETTINGS, ...change, clocks };
+  const settings = { ...SETTINGS, retry: { ...SETTINGS.retry, maxAttempts: 2 }, ...change, clocks };
   const links = new Links({ port: server.port }, settings.concurrency);
   const log = createLogger({ level: 'silent' });
   const autopoll = new Autopoll({ bus, links, clock: systemClock, log, settings });

@@ -1,12 +1,7 @@
-import {
-  type DeadLetter,
-  listDeadLetters,
-  questionDetails,
-  type SqliteBus,
-} from '../../../src/bus/index.js';
-import { openBus } from '../bus-file.js';
+import { type DeadLetter, listDeadLetters, questionDetails } from '../../../src/bus/index.js';
+import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
-import { needBus, settingsFor, type Words } from '../options.js';
+import type { Words } from '../options.js';
 import { printJson, printText, table } from '../output.js';
 import { detailsAsJson, detailsAsText, oneLine, timeOf } from '../question-report.js';
 
@@ -69,20 +64,6 @@ export function parseMessageId(given: string): number {
     throw new UsageError(`"${given}" is no message id; it must be a whole number above 0`);
   }
   return Number(given);
-}
-
-export async function withBus(
-  words: Words,
-  use: (bus: SqliteBus) => number | Promise<number>,
-): Promise<number> {
-  const settings = await settingsFor(words, 'bus');
-  const { session } = settings.bus;
-  const bus = openBus({ file: needBus(settings), session, create: false });
-  try {
-    return await use(bus);
-  } finally {
-    await bus.close();
-  }
 }
 
 function asTable(letters: readonly DeadLetter[]): string {

@@ -10,9 +10,9 @@ import {
   suggestedTimeoutMs,
 } from '../../../src/bus/index.js';
 import { systemClock } from '../../../src/clock.js';
-import { openBus } from '../bus-file.js';
+import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
-import { needBus, settingsFor, type Words } from '../options.js';
+import type { Words } from '../options.js';
 import { printJson, printText } from '../output.js';
 import { rowsOf } from '../report.js';
 
@@ -28,19 +28,14 @@ export async function metrics(words: Words): Promise<number> {
   const { json, ...given } = words as MetricsWords;
   const nowUs = systemClock.wallUs();
   const period = periodOf(given, nowUs);
-  const settings = await settingsFor(words, 'bus');
-  const { session } = settings.bus;
-  const bus = openBus({ file: needBus(settings), session, create: false });
-  try {
+  return withBus(words, async (bus) => {
     await bringUpToDate(bus, period, nowUs);
     const figures = listDaily(bus, period);
     if (json === true) printJson({ ...period, figures: figures.map(toWire) });
     else if (figures.length === 0) printText(`no turn ended ${inWords(period)}`);
     else printText(rowsOf(figures.map(toWire)));
     return EXIT.ok;
-  } finally {
-    await bus.close();
-  }
+  });
 }
 
 interface Period {

@@ -5,10 +5,11 @@ import {
   redriveQuestions,
   type SqliteBus,
 } from '../../../src/bus/index.js';
+import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
 import { printJson, printText } from '../output.js';
-import { filterOf, parseMessageId, withBus } from './dead.js';
+import { filterOf, parseMessageId } from './dead.js';
 
 interface RedriveWords {
   readonly all?: boolean;

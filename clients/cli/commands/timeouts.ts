@@ -11,9 +11,9 @@ import {
 } from '../../../src/bus/index.js';
 import { systemClock } from '../../../src/clock.js';
 import type { Settings } from '../../../src/config/index.js';
-import { openBus } from '../bus-file.js';
+import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
-import { needBus, settingsFor, type Words } from '../options.js';
+import type { Words } from '../options.js';
 import { duration, printJson, printText } from '../output.js';
 import { rowsOf } from '../report.js';
 
@@ -32,16 +32,11 @@ const MAX_TIMEOUT_MS = 86_400_000;
 export async function timeouts(words: Words, action?: string, value?: string): Promise<number> {
   const given = words as TimeoutWords;
   refuseMixtures(given, action);
-  const settings = await settingsFor(words, 'bus');
-  const { session } = settings.bus;
-  const bus = openBus({ file: needBus(settings), session, create: false });
-  try {
+  return withBus(words, async (bus, settings) => {
     if (action === 'set') return await set(bus, given, value);
     const all = recommendations(bus, settings);
     return given.apply === true ? await apply(bus, settings, all, given) : list(all, given);
-  } finally {
-    await bus.close();
-  }
+  });
 }
 
 function refuseMixtures({ conversation, engine, apply, yes }: TimeoutWords, action?: string): void {

@@ -1,8 +1,8 @@
 import { verifyBus } from '../../../src/bus/index.js';
+import { withBus } from '../bus-file.js';
 import { EXIT } from '../failure.js';
 import type { Words } from '../options.js';
 import { paint, printable, printJson, printText } from '../output.js';
-import { withBus } from './dead.js';
 
 interface VerifyWords {
   readonly repair?: boolean;
