@@ -7,7 +7,7 @@ import { isGood } from './checker/check.js';
 import { readHistory } from './checker/read.js';
 import { belongs, type Outcome, type Stage, setStage } from './stage.js';
 
-export const ACTIONS = ['kill', 'stop', 'throw'] as const;
+const ACTIONS = ['kill', 'stop', 'throw'] as const;
 export type Action = (typeof ACTIONS)[number];
 
 const CLOCKS = { lease: 800, renewEvery: 150, reapEvery: 100, idleGap: 500 };

@@ -12,7 +12,7 @@ import { belongs, CLOCKS, type Outcome, type Stage, setStage } from './stage.js'
 
 const CONVERSATIONS = 12;
 
-export interface KillOptions {
+interface KillOptions {
   readonly kills: number;
   readonly questions: number;
   readonly seed: number;
@@ -21,7 +21,7 @@ export interface KillOptions {
   readonly onStep?: (done: number, steps: number) => void;
 }
 
-export interface KillRun extends Outcome {
+interface KillRun extends Outcome {
   readonly kills: number;
   readonly stops: number;
   readonly recoveries: readonly Recovery[];

@@ -45,7 +45,7 @@ export interface Outcome {
   readonly troubles: readonly string[];
 }
 
-export interface StageOptions {
+interface StageOptions {
   readonly conversations: number;
   readonly serve?: readonly string[];
   readonly autopoll?: readonly string[];

@@ -5,7 +5,7 @@ import type { ParkReport } from './parking.js';
 import type { ReaperReport } from './reaper.js';
 import type { Warning } from './warnings.js';
 
-export interface QueueFacts {
+interface QueueFacts {
   /** Base name of the bus file. */
   readonly db: string;
   readonly session: Side;

@@ -6,7 +6,7 @@ import { microsecondsSince } from './since.js';
 
 type Action = (words: Words, ...given: (string & readonly string[])[]) => Promise<number>;
 
-export interface Frame {
+interface Frame {
   /** Describes a command of the program. */
   readonly command: (name: string, summary: string) => Command;
   /** Runs the action of a command, and keeps its exit code. */

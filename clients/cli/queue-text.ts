@@ -4,8 +4,8 @@ import { systemClock } from '../../src/clock.js';
 import { duration, paint, printable } from './output.js';
 import { objectsIn } from './report.js';
 
-export type ParkWire = ReturnType<typeof parkReport>;
-export type WorkerWire = ReturnType<typeof workerReport>;
+type ParkWire = ReturnType<typeof parkReport>;
+type WorkerWire = ReturnType<typeof workerReport>;
 
 export function parkReport({ engine, code, sinceUs, untilUs }: Park) {
   return {

@@ -1,4 +1,4 @@
-export { type Select, selectAside } from './admin/aside.js';
+export { selectAside } from './admin/aside.js';
 export { type Backup, BackupRefused, backUp } from './admin/backup.js';
 export {
   type ChangeStatus,
@@ -36,7 +36,6 @@ export {
   type Recommendation,
   recommend,
   suggestedTimeoutMs,
-  type Verdict,
   verdictOn,
 } from './admin/recommend.js';
 export {
@@ -55,7 +54,7 @@ export {
   TimeoutTable,
 } from './admin/timeouts.js';
 export { seenUnfinished } from './admin/unfinished.js';
-export { type Verification, verifyBus } from './admin/verify.js';
+export { verifyBus } from './admin/verify.js';
 export { VIEW_NAMES } from './admin/views.js';
 export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
 export {
@@ -73,7 +72,7 @@ export {
 } from './admin/workers.js';
 export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
-export { createMemoryBus, type MemoryBusOptions } from './memory/store.js';
+export { createMemoryBus } from './memory/store.js';
 export { composeQuestion, type QuestionText } from './new-question.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact } from './redact.js';
@@ -81,7 +80,6 @@ export {
   DEFAULT_RETRY,
   type Failure,
   planRetry,
-  type RetryPlan,
   type RetryPolicy,
 } from './retry.js';
 export { hasWalResetFix } from './sqlite/connection.js';

@@ -18,7 +18,7 @@ const MAX_NAMED_MS = 15 * 60_000;
 /** An engine that does not say when it takes work again is asked this rarely, in milliseconds. */
 const PARK_MS = 15_000;
 
-export type RetryPlan =
+type RetryPlan =
   | { readonly step: 'answer_error'; readonly dead: boolean }
   | { readonly step: 'retry'; readonly delayMs: number }
   /** Not the question's fault: the attempt does not count. */

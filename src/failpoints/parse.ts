@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.js';
 import { FAILPOINTS, type Failpoint, isFailpoint } from './names.js';
 
-export type FailpointAction =
+type FailpointAction =
   | { readonly do: 'kill' | 'stop' | 'throw' }
   /** The whole process stands still for so long. */
   | { readonly do: 'delay'; readonly ms: number };

@@ -3,7 +3,7 @@ import type { Log } from '../log.js';
 import { armFailpoints } from './failpoint.js';
 import { openHistory } from './history.js';
 
-export interface Probes {
+interface Probes {
   /** As `parseFailpoints` reads them. */
   readonly failpoints?: string | undefined;
   /** Path of the file that facts are appended to. */

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 /** Most entries of each list in a report, and characters of each text. */
-export const MAX_REPORT_ENTRIES = 32;
+const MAX_REPORT_ENTRIES = 32;
 const MAX_NAME_LENGTH = 256;
 const MAX_TEXT_LENGTH = 300;
 

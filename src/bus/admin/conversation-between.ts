@@ -4,7 +4,7 @@ import { conversationRow, INSERT_CONVERSATION } from '../sqlite/conversation.js'
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 
-export interface Partners {
+interface Partners {
   readonly asker: string;
   readonly answerer: string;
   /** The side that answers. */

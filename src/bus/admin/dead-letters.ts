@@ -30,13 +30,13 @@ export interface DeadLetter {
   readonly question: string | undefined;
 }
 
-export interface DeadLetterPage {
+interface DeadLetterPage {
   readonly letters: readonly DeadLetter[];
   /** Give it as `beforeId` for the next page; undefined when this was the last. */
   readonly nextBeforeId: number | undefined;
 }
 
-export interface PageRequest {
+interface PageRequest {
   readonly limit: number;
   /** Only questions with a lower id. */
   readonly beforeId?: number | undefined;
@@ -79,7 +79,7 @@ export function listDeadLetters(
   });
 }
 
-export interface RangeRequest {
+interface RangeRequest {
   /** Those that have been asked again already are left out unless this is set. */
   readonly includeRedriven: boolean;
   readonly afterId: number;

@@ -43,7 +43,7 @@ export type WaitReason =
   /** Nothing stands in its way. */
   | { readonly for: 'worker' };
 
-export interface Processing {
+interface Processing {
   readonly attempt: number;
   readonly owner: string;
   readonly sinceUs: number;

@@ -100,10 +100,10 @@ export interface Bounds {
 }
 
 /** Fewer turns say too little about the slowest of a hundred to act on it. */
-export const ENOUGH_TURNS = 20;
+const ENOUGH_TURNS = 20;
 
 /** The suggestion inside the bounds, or undefined where too little is known for one. */
-export function boundedSuggestion(
+function boundedSuggestion(
   { timed, suggestedMs }: Pick<Recommendation, 'timed' | 'suggestedMs'>,
   { floorMs, ceilingMs }: Bounds,
 ): number | undefined {

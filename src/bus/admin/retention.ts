@@ -10,7 +10,7 @@ export const DAILY_DAYS = 400;
 const ROWS_TOGETHER = 200;
 const PAUSE_MS = 20;
 
-export interface Forgotten {
+interface Forgotten {
   readonly questions: number;
   readonly figures: number;
 }

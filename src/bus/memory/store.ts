@@ -29,7 +29,7 @@ import { type Lane, MemoryBusFile, type MessageRow, type Outcome, type Work } fr
 import { judgeHead } from './parents.js';
 import { memoryStats } from './stats.js';
 
-export interface MemoryBusOptions {
+interface MemoryBusOptions {
   /** Shared by the stores that play several processes on one bus; a new one when absent. */
   readonly file?: MemoryBusFile;
   /** The side we answer as; default `b`. */
