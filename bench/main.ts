@@ -34,7 +34,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
         : { questions: 100_000, oldRows: 1_000_000, rounds: 3 },
     ),
   finished: () => finished(dir, short ? 100_000 : 1_000_000),
-  neighbours: () => neighbours(dir, short ? 200 : 1000),
+  neighbours: () => (short ? neighbours(dir, 200, 1) : neighbours(dir, 1000, 5)),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
   monitor: () => (short ? monitor(dir, 1, 3000) : monitor(dir, 3, 10_000)),
   steady: () => steady(dir, short ? 1_000_000 : 2_000_000),
