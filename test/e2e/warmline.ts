@@ -1,7 +1,7 @@
 /** Real `warmline` processes on temporary buses, for tests that look at the whole. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -132,33 +132,5 @@ export function withDatabase<T>(file: string, use: (db: Database.Database) => T)
     return use(db);
   } finally {
     db.close();
-  }
-}
-
-/** Processes that name `mark` on their command line, zombies and ourselves aside. */
-export function processesNaming(mark: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && readOr(`/proc/${pid}/cmdline`).includes(mark));
-}
-
-/** Children of this process that nobody has waited for. */
-export function zombieChildren(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const stat = readOr(`/proc/${pid}/stat`);
-      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return state === 'Z' && Number(parent) === process.pid;
-    });
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }
