@@ -4,8 +4,8 @@ import { errorFields, withBridge } from '../bridge-client.js';
 import { EXIT } from '../failure.js';
 import { settingsFor, type Words } from '../options.js';
 import { paint, printJson, printText } from '../output.js';
-import { parkReport, parkText, workerReport, workerText } from '../queue-text.js';
 import { linesOf, withoutEnvelope } from '../report.js';
+import { parkReport, parkText, workerReport, workerText } from '../worker-report.js';
 
 export async function stats(words: Words): Promise<number> {
   const settings = await settingsFor(words, 'address', 'bus');

@@ -12,8 +12,8 @@ import type { Settings } from '../../../src/config/index.js';
 import { deniedPath } from '../bus-file.js';
 import { countsText } from '../bus-summary.js';
 import { duration } from '../output.js';
-import { workerReport } from '../queue-text.js';
 import { objectsIn } from '../report.js';
+import { workerReport } from '../worker-report.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 const RESTORE = 'stop all programs that use it, then restore a backup';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { moment, parkText, workerReport, workerText } from '../../clients/cli/queue-text.js';
+import { moment, parkText, workerReport, workerText } from '../../clients/cli/worker-report.js';
 
 const WORKER = {
   owner: 'boot/pid/7/start',
