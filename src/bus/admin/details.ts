@@ -6,23 +6,14 @@ import { MAX_QUESTION_BYTES, OVERSIZED, type ParsedQuestion, parseQuestion } fro
 import { isOpen } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
+import type { ChangeStatus } from './changes.js';
 
 /**
  * `unseen`: no warmline has looked at it yet. `pending` and `processing`: unfinished. `expired`:
  * unfinished, and nobody can open its conversation any more. `other`: not a question to our side, or
  * read by somebody before it was looked at. The rest are ends.
  */
-export type QuestionStatus =
-  | 'unseen'
-  | 'pending'
-  | 'processing'
-  | 'expired'
-  | 'complete'
-  | 'failed'
-  | 'dead'
-  | 'ignored'
-  | 'orphaned'
-  | 'other';
+export type QuestionStatus = ChangeStatus | 'unseen' | 'other';
 
 /** Why a pending question is not being answered at this moment. Times are microseconds since the epoch. */
 export type WaitReason =
