@@ -10,10 +10,7 @@ const BUS_SYNCED = / fsync\(\d+<[^>]*bus\.db>\) += 0/;
 test('after a failed sync the file is opened again and its content written anew, nothing is lost', async () => {
   const strace = need('strace', 'strace');
   const house = new House();
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   // The first three in each thread fail; all of SQLite runs in one.
   const disk = new Program(strace, [
     ...['-f', '-y', '-p', String(autopoll.pid), '-e', 'trace=fsync,fdatasync,openat,pwrite64'],

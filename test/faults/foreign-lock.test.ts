@@ -12,10 +12,7 @@ test('a lock held by another program delays answers and loses none', {
   timeout: 60_000 + 2 * LOCK_MS,
 }, async () => {
   const house = new House();
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   const lock = python('hold_lock.py', house.file);
   expect(await lock.line()).toBe('locked');
 

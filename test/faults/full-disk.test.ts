@@ -17,10 +17,7 @@ async function smallDisk() {
 test('a full disk delays answers and loses none; work goes on when there is space', async () => {
   const disk = await smallDisk();
   const house = new House(disk);
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   const ballast = join(disk.dir, 'ballast');
   expect(await house.run(['dd', 'if=/dev/zero', `of=${ballast}`, 'bs=64k'])).toMatchObject({
     stderr: expect.stringContaining('No space left'),
@@ -40,10 +37,7 @@ test('a full disk delays answers and loses none; work goes on when there is spac
 test('when the spool has no space either, answers wait in memory, and that is said once', async () => {
   const disk = await smallDisk();
   const house = new House(disk);
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge, '--spool-dir', join(disk.dir, 'spool'));
-  await house.begun();
+  const autopoll = await house.atWork('--spool-dir', join(disk.dir, 'spool'));
   const ballast = join(disk.dir, 'ballast');
   await house.run(['dd', 'if=/dev/zero', `of=${ballast}`, 'bs=64k']);
 
@@ -61,10 +55,7 @@ test('when the spool has no space either, answers wait in memory, and that is sa
 test('a limit on file sizes is waited out like a full disk', async () => {
   const prlimit = need('prlimit', 'util-linux');
   const house = new House();
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   const limit = (size: string) =>
     house.run([prlimit, `--pid=${autopoll.pid}`, `--fsize=${size}:unlimited`]);
   // Enough for an answer in the spool, and less than the WAL file has by now.

@@ -109,6 +109,14 @@ export class House {
     ]);
   }
 
+  /** Makes the bus, and resolves with an autopoll that is in the midst of answering it. */
+  async atWork(...words: readonly string[]): Promise<Program> {
+    await this.fill();
+    const autopoll = this.autopoll(await this.bridge(), ...words);
+    await this.begun();
+    return autopoll;
+  }
+
   /** What another program finds on the bus. */
   async verdict(file = this.file): Promise<Record<string, unknown>> {
     const { stdout, stderr } = await this.python('verdict.py', file);

@@ -12,10 +12,7 @@ function bound(): string[] {
 
 test('a WAL file that somebody deletes is found out, and nothing that was in it is lost', async () => {
   const house = new House();
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   for (const end of ['-wal', '-shm']) rmSync(house.file + end, { force: true });
 
   expect(await house.drained()).toEqual(ALL_IS_WELL);
@@ -25,12 +22,9 @@ test('a WAL file that somebody deletes is found out, and nothing that was in it 
 
 test('another bus in place of the first is answered, and the first is left as it was', async () => {
   const house = new House();
-  await house.fill();
   const other = new House();
   await other.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   const old = join(tempDir(), 'old.db');
   for (const end of ['', '-wal', '-shm']) renameSync(house.file + end, old + end);
   const before = await house.verdict(old);
@@ -44,12 +38,9 @@ test('another bus in place of the first is answered, and the first is left as it
 
 test('another bus moved over the first is not mixed with the WAL file that was left there', async () => {
   const house = new House();
-  await house.fill();
   const other = new House();
   await other.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   renameSync(other.file, house.file);
   await autopoll.says(/another file was put in its place/);
 
@@ -61,10 +52,7 @@ test('another bus moved over the first is not mixed with the WAL file that was l
 
 test('a bus that is gone is waited for, without a line for each attempt', async () => {
   const house = new House();
-  await house.fill();
-  const bridge = await house.bridge();
-  const autopoll = house.autopoll(bridge);
-  await house.begun();
+  const autopoll = await house.atWork();
   const away = join(tempDir(), 'away.db');
   for (const end of ['', '-wal', '-shm']) renameSync(house.file + end, away + end);
   await autopoll.says(/there is no bus at/);
@@ -80,11 +68,8 @@ test('a bus that is gone is waited for, without a line for each attempt', async 
 
 test('a file that turns read-only when it is replaced is waited out', async () => {
   const house = new House({ prefix: bound() });
-  await house.fill();
-  const bridge = await house.bridge();
   // The copy holds leases on what is answered meanwhile.
-  const autopoll = house.autopoll(bridge, '--lease-ms', '1500', '--renew-every-ms', '300');
-  await house.begun();
+  const autopoll = await house.atWork('--lease-ms', '1500', '--renew-every-ms', '300');
   const copy = join(house.dir, 'copy.db');
   expect(await house.run(['python3', '-c', COPY, house.file, copy])).toMatchObject({ code: 0 });
   chmodSync(copy, 0o400);
