@@ -94,6 +94,11 @@ export interface Glance {
   readonly model: string | undefined;
 }
 
+/** A cheap look at a row before it is parsed. JSON may spell any letter of a key as an escape. */
+export function mayNameModel(message: unknown): boolean {
+  return typeof message === 'string' && /"model"|\\u00[5-7]/.test(message);
+}
+
 const PLAIN_GLANCE: Glance = { priority: 0, model: undefined };
 
 /** A first look at a row: whether it is a question, and where it belongs among the others. */

@@ -94,4 +94,17 @@ describe('our tables', () => {
       'never changed',
     );
   });
+
+  test('refuse the lease of an autopoll of the first version, which could not settle it', async () => {
+    const temp = new TempBus();
+    const bus = temp.open();
+    temp.ask(temp.addConversation(), 'why?');
+    const [lease] = await bus.claim({ limit: 1, leaseMs: 1000 });
+    if (lease) await bus.release(lease);
+    const claim = temp.peer.prepare(
+      `UPDATE warmline_lanes SET state = 'leased', attempts = attempts + 1, lease_token = ?`,
+    );
+    expect(() => claim.run('k3Jx0aQ9Zb1Y.1.1')).toThrow(/CHECK constraint failed/);
+    expect(claim.run(lease?.token).changes).toBe(1);
+  });
 });

@@ -102,13 +102,13 @@ const CORRUPTIONS: readonly Corruption[] = [
   },
   {
     title: 'a lease of years by nobody',
-    sql: `UPDATE warmline_lanes SET state = 'leased', attempts = attempts + 1, lease_token = 'x',
+    sql: `UPDATE warmline_lanes SET state = 'leased', attempts = attempts + 1, lease_token = '2.x',
             lease_owner = 'x', lease_until_us = 9e16, claimed_at_us = 1 WHERE lane_id = @row`,
     from: `${LANES} WHERE state != 'leased'`,
   },
   {
     title: 'a lease without an owner',
-    sql: `UPDATE warmline_lanes SET state = 'leased', lease_token = 'x' WHERE lane_id = @row`,
+    sql: `UPDATE warmline_lanes SET state = 'leased', lease_token = '2.x' WHERE lane_id = @row`,
     from: `${LANES} WHERE state != 'leased'`,
   },
   {

@@ -50,6 +50,15 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(ids(await without('nobody'))).toEqual([busy]);
       });
 
+      test('goes by what a question says now, not by what it said when it was taken in', async () => {
+        const changed = await ask(await converse());
+        const kept = await ask(await converse());
+        expect(ids(await bus.claim({ ...ALL, withoutModels: [''] }))).toEqual([]);
+        h.rewrite(changed, query('why?', { model: 'busy' }), QUESTION_METADATA);
+        expect(ids(await bus.claim({ ...ALL, withoutModels: ['busy'] }))).toEqual([kept]);
+        expect(ids(await bus.claim(ALL))).toEqual([changed]);
+      });
+
       test('passes over the next question of a conversation whose answer it shares a transaction with', async () => {
         const conversation = await converse();
         const plain = await ask(conversation);

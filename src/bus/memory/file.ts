@@ -1,6 +1,6 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
 import type { Attempt, AttemptOutcome, Lease, Side, TurnRecord } from '../bus.js';
-import { glanceAt } from '../question.js';
+import { glanceAt, parseTaken } from '../question.js';
 import { within } from '../turn-record.js';
 
 /** A row of `messages`. Columns that other programs fill may hold anything. */
@@ -109,6 +109,13 @@ export class MemoryBusFile {
 
   lanesOf(session: Side): Lane[] {
     return [...this.lanes.values()].filter((lane) => lane.session === session);
+  }
+
+  /** What the first question of a lane names now; empty for nothing. */
+  modelOf({ queue: [head] }: Lane): string {
+    const row = head && this.messages.get(head.id);
+    const parsed = row && parseTaken(row.message, row.metadata);
+    return (parsed?.kind === 'question' ? parsed.model : head?.model) ?? '';
   }
 
   endAttempt(

@@ -235,7 +235,7 @@ class MemoryBus implements Bus {
   #heads(request: Among, nowUs: number): Lane[] {
     return this.#lanes(request)
       .filter((lane) => lane.state.at === 'ready' && lane.readyAtUs <= nowUs)
-      .filter((lane) => !request.withoutModels?.includes(lane.queue[0]?.model ?? ''))
+      .filter((lane) => !request.withoutModels?.includes(this.#file.modelOf(lane)))
       .sort((one, other) => one.rankUs - other.rankUs || one.number - other.number);
   }
 

@@ -136,7 +136,7 @@ export class Answers {
         model,
       });
     }
-    this.#settlements.left(lease.questionId);
+    this.#settlements.left(lease.questionId, completion.answer.error === undefined);
     return true;
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.js';
 import { failpoint } from '../../failpoints/index.js';
 import type { BusObserver, ClaimRequest, Lease } from '../bus.js';
 import { mayDepend } from '../depends.js';
-import { OVERSIZED, type ParsedQuestion, parseTaken } from '../question.js';
+import { mayNameModel, OVERSIZED, type ParsedQuestion, parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Answers, LaneInHand } from './answers.js';
 import type { Ingest } from './ingest.js';
@@ -19,6 +19,11 @@ const BUDGET_MS = 12;
 const INGEST_BUDGET_MS = 8;
 /** Rows marked as ignored, and conversations taken up again, in one transaction. */
 const PAGE = 200;
+/**
+ * Begins every lease token, and the lanes take no other: an autopoll of an earlier version that is
+ * still running can claim nothing then, rather than claim what it cannot settle.
+ */
+const TOKEN_VERSION = '2';
 /** Questions read at once: each may be large. */
 const HEADS_PAGE = 64;
 
@@ -57,6 +62,7 @@ export class Claims {
     const wallUs = clock.wallUs();
     const conversations = request.conversations ? JSON.stringify(request.conversations) : null;
     const isIngestLate = () => clock.monotonicMs() - started > INGEST_BUDGET_MS;
+    const isLate = () => clock.monotonicMs() - started > BUDGET_MS;
     let more = ingest.run(sql, nowUs, isIngestLate);
     failpoint('claim.ingest');
     if (settlements.ignore(sql, conversations, PAGE, nowUs) === PAGE) more = true;
@@ -72,6 +78,7 @@ export class Claims {
       ({ plain, message, model, completed }) =>
         plain &&
         !mayDepend(message) &&
+        (model !== null || !mayNameModel(message)) &&
         !without.has(model ?? '') &&
         (!among || among.has(completed.conversationId)),
     );
@@ -88,15 +95,18 @@ export class Claims {
       const heads = conversations
         ? sql.headsOf.all({ ...window, conversations })
         : sql.heads.all(window);
-      const free = heads
-        .filter((head) => !this.#setAside(sql, head, request, nowUs))
-        .map((head) => this.#judged(sql, head, window.now))
-        .filter((head) => head !== undefined);
+      const free: FreeHead[] = [];
+      for (const head of heads) {
+        const judged = this.#free(sql, head, request, { nowUs, now: window.now, without });
+        if (judged) free.push(judged);
+        // What a question depends on may take long to look up.
+        if (isLate()) break;
+      }
       const chosen = firstByRank(free, inHand, room);
       leases.push(...this.#lease(sql, chosen, request.leaseMs, nowUs));
       inHand = inHand.slice(chosen.kept.length);
       if (heads.length === 0) break;
-      if (clock.monotonicMs() - started > BUDGET_MS) {
+      if (isLate()) {
         more = true;
         break;
       }
@@ -125,6 +135,22 @@ export class Claims {
     return sql.expireLane.run(head.lane).changes === 1;
   }
 
+  /** @returns the head when it may be leased now */
+  #free(
+    sql: Statements,
+    head: Head,
+    request: ClaimRequest,
+    { nowUs, now, without }: { nowUs: number; now: string; without: ReadonlySet<string> },
+  ): FreeHead | undefined {
+    if (this.#setAside(sql, head, request, nowUs)) return undefined;
+    const judged = this.#judged(sql, head, now);
+    if (judged?.question.kind !== 'question') return judged;
+    // Its writer changed it since it was taken in, or an earlier version of ours took it in.
+    const model = judged.question.model ?? null;
+    if (model !== head.model) sql.setModel.run(model, head.id);
+    return without.has(model ?? '') ? undefined : judged;
+  }
+
   /** @returns the head with its question, or nothing when it has to wait for others */
   #judged(sql: Statements, head: Head, now: string): FreeHead | undefined {
     if (head.oversized === 1) return { ...head, question: OVERSIZED };
@@ -143,7 +169,7 @@ export class Claims {
   #lease(sql: Statements, { free, kept }: Chosen, leaseMs: number, nowUs: number): Lease[] {
     if (free.length + kept.length === 0) return [];
     this.#claims += 1;
-    const stem = `${this.#tokenPrefix}.${this.#claims}.`;
+    const stem = `${TOKEN_VERSION}.${this.#tokenPrefix}.${this.#claims}.`;
     const { clock, owner } = this.#options;
     const untilUs = clock.wallUs() + leaseMs * 1000;
     if (free.length > 0) {

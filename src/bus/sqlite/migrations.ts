@@ -110,12 +110,20 @@ const MIGRATIONS: readonly string[] = [
     lease_until_us INTEGER,
     last_error TEXT,
     UNIQUE (session, conversation_id),
-    CHECK ((state = 'leased') = (lease_token IS NOT NULL))
+    CHECK ((state = 'leased') = (lease_token IS NOT NULL)),
+    -- An autopoll of version 1 that is still running could claim, and not settle: it writes rows
+    -- of fewer columns. Its tokens begin otherwise, so it claims nothing and uses up no attempt.
+    CHECK (lease_token GLOB '2.*')
   );
-  INSERT INTO warmline_lanes_2 SELECT * FROM warmline_lanes;
+  INSERT INTO warmline_lanes_2
+    SELECT lane_id, session, conversation_id, head_id, tail_id, unfinished,
+           CASE state WHEN 'leased' THEN 'ready' ELSE state END, ready_at_us, rank_us,
+           attempts - (state = 'leased'), claimed_at_us, NULL, NULL, NULL, last_error
+    FROM warmline_lanes;
   DROP TABLE warmline_lanes;
   ALTER TABLE warmline_lanes_2 RENAME TO warmline_lanes;
   CREATE INDEX warmline_lanes_ready ON warmline_lanes (session, rank_us) WHERE state = 'ready';
+  CREATE INDEX warmline_lanes_waiting ON warmline_lanes (head_id) WHERE state = 'waiting';
 
   ALTER TABLE warmline_work ADD COLUMN model TEXT;
   CREATE INDEX warmline_work_model ON warmline_work (model) WHERE model IS NOT NULL;

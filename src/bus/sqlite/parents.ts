@@ -19,8 +19,8 @@ import type { Statements } from './statements.js';
  * A query id is looked for among so many messages before the question, and so much of their text, in
  * characters: `messages` has no index, and the lock must not be held for a walk through all of it.
  */
-const NEAR_ROWS = 10_000;
-const NEAR_CHARS = 4_000_000;
+const NEAR_ROWS = 2_000;
+const NEAR_CHARS = 1_000_000;
 const NEAR_ROW_BYTES = 65_536;
 
 /** A question asked again asks one again that was asked again; nobody does that so often. */
@@ -37,6 +37,28 @@ export function judgeHead(sql: Statements, head: Head, now: string): Verdict {
   if (verdict.step !== 'wait') return verdict;
   for (const parent of verdict.parents) sql.addDepends.run(head.id, parent);
   return verdict;
+}
+
+/**
+ * Tells the lanes that wait for questions which have ended. One that was answered is one less to wait
+ * for; one that was not ends the wait at once.
+ */
+export function endParents(
+  sql: Statements,
+  answered: readonly number[],
+  unanswered: readonly number[],
+): void {
+  if (sql.anyDepends.get() === undefined) return;
+  const all = [...answered, ...unanswered];
+  sql.dropDepends.run(JSON.stringify(all));
+  for (const parents of [answered, unanswered]) {
+    if (parents.length === 0) continue;
+    const ids = JSON.stringify(parents);
+    const children = sql.childrenOf.all(ids).map(([child]) => child);
+    if (children.length === 0) continue;
+    sql.dropParents.run(ids);
+    sql.wakeWaiting.run(JSON.stringify(children), parents === unanswered ? 1 : 0);
+  }
 }
 
 function lookup(sql: Statements, head: Head, now: string): ParentLookup {
@@ -107,12 +129,19 @@ export function prepareParents(db: Database) {
       `DELETE FROM warmline_depends WHERE question_id IN (SELECT value FROM json_each(?))`,
     ),
     anyDepends: hot<[], unknown>(`SELECT 1 FROM warmline_depends LIMIT 1`),
-    /** Lanes that wait for one of these look again at what they wait for. */
-    wakeWaiting: hot<[ids: string]>(
+    /** Children of these, each once. */
+    childrenOf: tuples<[ids: string], readonly [child: number]>(
+      `SELECT DISTINCT question_id FROM warmline_depends
+       WHERE parent_id IN (SELECT value FROM json_each(?))`,
+    ),
+    dropParents: hot<[ids: string]>(
+      `DELETE FROM warmline_depends WHERE parent_id IN (SELECT value FROM json_each(?))`,
+    ),
+    /** Lanes whose head is one of these look again: when nothing is left to wait for, or even so. */
+    wakeWaiting: hot<[children: string, evenSo: 0 | 1]>(
       `UPDATE warmline_lanes SET state = 'ready'
-       WHERE state = 'waiting' AND head_id IN
-         (SELECT question_id FROM warmline_depends
-          WHERE parent_id IN (SELECT value FROM json_each(?)))`,
+       WHERE state = 'waiting' AND head_id IN (SELECT value FROM json_each(?))
+         AND (? OR NOT EXISTS (SELECT 1 FROM warmline_depends d WHERE d.question_id = head_id))`,
     ),
     redrivenAs: tuples<[id: number], readonly [again: number]>(
       `SELECT again_id FROM warmline_redrives WHERE question_id = ?`,

@@ -61,6 +61,8 @@ export interface Head {
   readonly attempts: number;
   readonly rankUs: number;
   readonly seenAtUs: number;
+  /** As it was taken in. */
+  readonly model: string | null;
   /** The question and its conversation still exist. */
   readonly whole: 0 | 1;
   /** Too large to be read; `message` and `metadata` are null then. */

@@ -3,6 +3,7 @@
 import { failpoint } from '../../failpoints/index.js';
 import type { Kept, Lease, RetryRequest } from '../bus.js';
 import { turnRow } from './attempts.js';
+import { endParents } from './parents.js';
 import type { DoneRow, Head } from './rows.js';
 import type { Statements } from './statements.js';
 
@@ -10,7 +11,9 @@ export class Settlements {
   readonly #session: string;
   /** Collected here and written once for each transaction, so that each costs no statement. */
   readonly #counted = new Map<string, number>();
-  #left: number[] = [];
+  /** Questions whose lane has moved on: answered, and given up for an error or because they vanished. */
+  #answered: number[] = [];
+  #givenUp: number[] = [];
   #read: number[] = [];
   #unanswered: DoneRow[] = [];
 
@@ -100,13 +103,13 @@ export class Settlements {
     const left =
       sql.advance.run(nowUs, id, lane, token).changes === 1 ||
       sql.endLane.run(lane, id, token).changes === 1;
-    if (left) this.left(id);
+    if (left) this.left(id, false);
     return left;
   }
 
   /** The lane of this question has moved on. */
-  left(id: number): void {
-    this.#left.push(id);
+  left(id: number, isAnswered: boolean): void {
+    (isAnswered ? this.#answered : this.#givenUp).push(id);
   }
 
   /** Notes the end of a row that got no answer. */
@@ -149,18 +152,16 @@ export class Settlements {
   }
 
   #finishLeft(sql: Statements): void {
-    if (this.#left.length === 0) return;
-    const ids = JSON.stringify(this.#left);
-    sql.dropWork.run(ids);
-    if (sql.anyDepends.get() === undefined) return;
-    sql.dropDepends.run(ids);
-    sql.wakeWaiting.run(ids);
+    if (this.#answered.length + this.#givenUp.length === 0) return;
+    sql.dropWork.run(JSON.stringify([...this.#answered, ...this.#givenUp]));
+    endParents(sql, this.#answered, this.#givenUp);
   }
 
   /** After a commit, and after a rollback. */
   forget(): void {
     this.#counted.clear();
-    this.#left = [];
+    this.#answered = [];
+    this.#givenUp = [];
     this.#read = [];
     this.#unanswered = [];
   }

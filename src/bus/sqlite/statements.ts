@@ -117,6 +117,9 @@ export function prepareStatements(db: Database) {
     ),
 
     // Claiming.
+    setModel: hot<[model: string | null, id: number]>(
+      `UPDATE warmline_work SET model = ? WHERE question_id = ?`,
+    ),
     anyModel: hot<[], unknown>(`SELECT 1 FROM warmline_work WHERE model IS NOT NULL LIMIT 1`),
     anyReady: one<
       Pick<HeadsParams, 'session' | 'nowUs' | 'without'> & { conversations: string | null },
@@ -346,7 +349,7 @@ export function prepareStatements(db: Database) {
 function heads(filter: string): string {
   return `
     SELECT l.lane_id AS lane, l.conversation_id AS conversation, l.head_id AS id, l.unfinished,
-           l.attempts, l.rank_us AS rankUs, w.seen_at_us AS seenAtUs,
+           l.attempts, l.rank_us AS rankUs, w.seen_at_us AS seenAtUs, w.model,
            m.id IS NOT NULL AND c.id IS NOT NULL AS whole, ${oversized('m')} AS oversized,
            CASE WHEN NOT ${oversized('m')} THEN m.message END AS message,
            CASE WHEN NOT ${oversized('m')} THEN m.metadata END AS metadata,
