@@ -89,7 +89,10 @@ export class Autopoll {
       beforeReaping: () => this.#keeper.catchUp(),
       reaped: () => this.#look(),
       opened: () => this.#ended.soon(),
-      work: () => ({ active: this.active, couldBegin: this.#couldBegin }),
+      work: () => ({
+        active: this.active,
+        offer: this.#outage.pauseMs() === 0 ? this.#offer() : NOTHING,
+      }),
     });
     this.#parking = parking;
     this.#reaper = reaper;
@@ -192,12 +195,6 @@ export class Autopoll {
     });
   }
 
-  get #couldBegin(): boolean {
-    const { limit } = this.#slots.offer();
-    const isOpen = !this.#stopping && this.#parts.links.connected;
-    return limit > 0 && isOpen && this.#outage.pauseMs() === 0;
-  }
-
   #offer(): Offer {
     if (this.#stopping || !this.#parts.links.connected) return NOTHING;
     const pauseMs = this.#outage.pauseMs();
@@ -255,7 +252,8 @@ export class Autopoll {
     const ready = answerWithoutAsking(lease, settings);
     if (ready) this.#end(turn, { step: 'complete', answer: ready });
     else if (!this.#parking.admits(engineOf(lease), question)) {
-      this.#end(turn, { step: 'release', delayMs: 0 });
+      // Not at once: where the claim did not know its engine, it would be claimed again and again.
+      this.#end(turn, { step: 'release', delayMs: this.#parking.waitMs(engineOf(lease)) });
     } else this.#ask(turn);
   }
 

@@ -44,6 +44,8 @@ export interface ParkingOptions {
 const LONGEST_PARK_MS = 15 * 60_000;
 /** The wall clock, by which questions come back, may ring this much before the monotonic one. */
 const EARLY_MS = 50;
+/** While one question tries an engine, the others look again after this. */
+const LEAST_WAIT_MS = 1_000;
 /** A named end beyond this is a mistake; a year, in milliseconds. */
 const MAX_NAMED_MS = 366 * 86_400_000;
 
@@ -78,6 +80,12 @@ export class Parking {
     const closed = parked.filter((each) => each.probe === undefined && !this.#isDue(each));
     if (closed.length === 0) return undefined;
     return Math.min(...closed.map(({ probeMs }) => probeMs)) - this.#options.clock.monotonicMs();
+  }
+
+  /** How long a question that is not admitted stays away, in milliseconds. */
+  waitMs(engine: string): number {
+    const leftMs = (this.#parked.get(engine)?.probeMs ?? 0) - this.#options.clock.monotonicMs();
+    return Math.max(Math.ceil(leftMs), LEAST_WAIT_MS);
   }
 
   /** Whether a question that was claimed is asked now; of those for a parked engine only one is. */

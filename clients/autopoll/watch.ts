@@ -21,6 +21,7 @@ import type { BusTrouble } from './bus-trouble.js';
 import type { Parking } from './parking.js';
 import { toReport } from './queue-report.js';
 import type { Reaper } from './reaper.js';
+import type { Offer } from './slots.js';
 import { look, type Memory, NOTHING_SEEN, type Outcomes, type WarningLimits } from './warnings.js';
 
 export interface WatchOptions {
@@ -36,8 +37,8 @@ export interface WatchOptions {
   readonly everyMs: number;
   /** How often partners are told that we live. */
   readonly heartbeatEveryMs: number;
-  /** Turns under way, and whether one more could begin now. */
-  readonly work: () => { readonly active: number; readonly couldBegin: boolean };
+  /** Turns under way, and what could begin now. */
+  readonly work: () => { readonly active: number; readonly offer: Offer };
   /** Sends the report to the bridge; rejects when it did not arrive. */
   readonly send: (queue: QueueReport) => Promise<void>;
 }
@@ -168,9 +169,10 @@ export class Watch {
     this.#stats = stats;
     const { engines, closed } = parking;
     this.#waiting = countWaiting(bus, engines);
+    const { limit, full } = work().offer;
+    const withoutModels = [...full, ...(closed ?? [])];
     const couldAsk =
-      work().couldBegin &&
-      isClaimable(bus, { conversations, withoutModels: closed }, clock.wallUs());
+      limit > 0 && isClaimable(bus, { conversations, withoutModels }, clock.wallUs());
     this.#memory = look(
       this.#memory,
       {

@@ -157,6 +157,45 @@ test('a warning is seen in health, which is degraded while it is a severe one', 
   expect(lines.filter(({ warning }) => warning === 'disk_free')).toHaveLength(1);
 });
 
+test('questions that wait for a busy engine are not starved', async () => {
+  const port = await startBridge(new FakeEngine());
+  const warnings = { ...NO_WARNINGS, oldestMs: 1, starvedMs: 100 };
+  const { autopoll, health, temp } = await openHouse(port, { concurrency: 1, warnings });
+  const seen = async () => {
+    const [queue] = (await health()).queues as { warnings: { kind: string; age_ms: number }[] }[];
+    return queue?.warnings ?? [];
+  };
+  for (const text of ['!fake delay=60000 alive=600 Long?', 'Next?']) {
+    temp.ask(temp.addConversation(), text);
+  }
+  await autopoll.start();
+  await until(() => autopoll.active === 1);
+  await until(async () => (await seen()).some(({ age_ms }) => age_ms > 500));
+  expect((await seen()).map(({ kind }) => kind)).toEqual(['oldest_unanswered']);
+});
+
+test('of questions claimed together for a parked engine one tries it, and the others stay away meanwhile', async () => {
+  const port = await startBridge(new FakeEngine());
+  const { autopoll, temp, lines } = await openHouse(port);
+  temp.peer.exec(
+    `INSERT INTO warmline_parks (session, engine, code, message, since_us, until_us)
+     VALUES ('b', '', 'engine_limit', 'over by now', 1, 1)`,
+  );
+  const [first, other] = [0, 1].map(() =>
+    temp.ask(temp.addConversation(), '!fake delay=60000 alive=600'),
+  ) as [number, number];
+  await autopoll.start();
+  await until(() => lines.some(({ step }) => step === 'release'));
+  const lanes = temp.peer
+    .prepare<[], [number, string, number]>('SELECT head_id, state, ready_at_us FROM warmline_lanes')
+    .raw();
+  const nowUs = Date.now() * 1000;
+  expect(lanes.all()).toEqual([
+    [first, 'leased', 0],
+    [other, 'ready', expect.toSatisfy((atUs: number) => atUs > nowUs - 30_000_000)],
+  ]);
+});
+
 test('what an autopoll says of itself stands in the bus while it runs, and with it in health', async () => {
   const port = await startBridge(new FakeEngine());
   const { autopoll, health, temp } = await openHouse(port);

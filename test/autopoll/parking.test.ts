@@ -50,6 +50,15 @@ test('a question asked before the engine was parked opens it no more', () => {
   expect(parking.closed).toEqual(['slow']);
 });
 
+test('a question that is not admitted stays away until the engine is tried, and while it is', () => {
+  const { clock, parking } = lot();
+  parking.refused('slow', LIMIT, 60_000.5);
+  expect(parking.waitMs('slow')).toBe(60_001);
+  clock.advance(61_000);
+  parking.admits('slow', 1);
+  expect(parking.waitMs('slow')).toBe(1_000);
+});
+
 test('when the first question ends without a word of the engine, the next one tries', () => {
   const { clock, parking } = lot();
   parking.refused('slow', LIMIT, 60_000);
