@@ -17,7 +17,7 @@ export function addQueueCommands({ command, run }: Frame): void {
   const dead = withSettings(
     withFilter(command('dead', 'list the questions that were given up, the latest first'))
       .option('--failed', 'also those that got an error answer no retry helps')
-      .option('--limit <N>', 'at most so many (default: 50)', whole)
+      .option('--limit <N>', 'at most so many, up to 10000 (default: 50)', pageSize)
       .option('--before <ID>', 'only questions below this message id: the next page', whole)
       .option('--json', 'print them as JSON'),
     'bus',
@@ -65,6 +65,15 @@ function whole(given: string): number {
     throw new InvalidArgumentError('It must be a whole number above 0.');
   }
   return Number(given);
+}
+
+/** A page is read in one piece, and by people. */
+function pageSize(given: string): number {
+  const size = /^[1-9]\d{0,4}$/.test(given) ? Number(given) : 0;
+  if (size < 1 || size > 10_000) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 10000.');
+  }
+  return size;
 }
 
 function since(given: string): number {

@@ -127,6 +127,28 @@ describe('a backup is refused, and nothing is touched', () => {
     expect(temp.rows()).toHaveLength(3);
   });
 
+  test.each(['-wal', '-shm', '-journal'])(
+    'on the %s file of the bus, even with force',
+    async (end) => {
+      const { temp } = largeBus(3);
+      const dir = join(tempDir(), 'elsewhere');
+      symlinkSync(temp.dir, dir);
+      const link = linked(symlinkSync, temp.file, tempDir());
+      const outs = [temp.file + end, join(dir, `bus.db${end}`)];
+      const before = besides(temp.file);
+      for (const file of [temp.file, link]) {
+        for (const out of outs) {
+          for (const force of [true, false]) {
+            await expect(backUp({ file, out, force })).rejects.toThrow(/belongs to the bus/);
+          }
+        }
+      }
+      expect(besides(temp.file)).toEqual(before);
+      expect(temp.peer.pragma('integrity_check', { simple: true })).toBe('ok');
+      expect(temp.rows()).toHaveLength(3);
+    },
+  );
+
   test('on a file that exists, until it is forced', async () => {
     const { temp, out } = largeBus(3);
     writeFileSync(out, 'something of mine');
@@ -172,6 +194,10 @@ test('the command says what it copied, and exits as others do', async () => {
   expect(await warmline([...words, '--force'])).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('7 messages, checked and whole'),
+  });
+  expect(await warmline(['backup', '--db', temp.file, '--out', ''])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--out names no file'),
   });
   const missing = await warmline(['backup', '--db', `${temp.file}x`, '--out', `${out}x`]);
   expect(missing.code).toBe(78);

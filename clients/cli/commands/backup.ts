@@ -12,6 +12,7 @@ interface BackupWords {
 export async function backup(words: Words): Promise<number> {
   const file = needBus(await settingsFor(words, 'bus'));
   const { out, force = false, json } = words as unknown as BackupWords;
+  if (out === '') throw new UsageError('--out names no file');
   const startedMs = performance.now();
   const made = await backUpOrStop(file, out, force);
   const elapsedMs = Math.round(performance.now() - startedMs);

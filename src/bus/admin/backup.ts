@@ -6,7 +6,7 @@
  * name it is complete or not there.
  */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -79,6 +79,12 @@ function requirePlace({ file, out, force = false }: BackupOptions): void {
     throw new BusError('bus_missing', `there is no bus at ${file}; check --db`);
   if (statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new BackupRefused(`there is no directory ${dirname(out)}; make it first`);
+  }
+  // Where they are not there now, SQLite makes them as soon as somebody opens the bus.
+  const place = join(realpathSync(dirname(out)), basename(out));
+  const ofBus = ['-wal', '-shm', '-journal'].map((end) => realpathSync(file) + end);
+  if (ofBus.includes(place)) {
+    throw new BackupRefused(`${out} belongs to the bus; name another file with --out`);
   }
   const there = lstatSync(out, { throwIfNoEntry: false });
   if (there === undefined) return;
