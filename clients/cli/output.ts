@@ -26,6 +26,11 @@ export function printable(text: string): string {
   return text.replace(/\r\n/g, '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
+/** The same where a line end or a tab would make up a line or a column of its own. */
+export function printableLine(text: string): string {
+  return printable(text).replace(/[\t\n\u2028\u2029]+/g, ' ');
+}
+
 export function printSources(sources: readonly string[]): void {
   if (sources.length === 0) return;
   printText(`\n${paint('bold', 'Sources')}`);
@@ -58,7 +63,7 @@ export class StatusLine {
 
 /** Columns under their headings; numbers to the right. */
 export function table(headings: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => printable(String(cell ?? ''))));
+  const cells = rows.map((row) => row.map((cell) => printableLine(String(cell ?? ''))));
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
   );

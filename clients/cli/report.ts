@@ -1,5 +1,5 @@
 /** Reports of the server as text. Their fields are the server's: a newer one may send more. */
-import { duration, table } from './output.js';
+import { duration, printableLine, table } from './output.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,16 +19,19 @@ export function rowsOf(rows: readonly Fields[]): string {
     rows.some((row) => !isEmpty(row[name])),
   );
   return table(
-    names.map((name) => label(name)),
+    names.map((name) => printableLine(label(name))),
     rows.map((row) => names.map((name) => cell(name, row[name]))),
   );
 }
 
 /** One line for each number or text, however deep: `server.connections.open  3`. */
 export function linesOf(fields: Fields): string {
-  const lines = [...flat(fields, '')].map(([name, value]) => [label(name), cell(name, value)]);
-  const width = Math.max(0, ...lines.map(([name]) => String(name).length));
-  return lines.map(([name, value]) => `${String(name).padEnd(width)}  ${value}`).join('\n');
+  const lines = [...flat(fields, '')].map(
+    ([name, value]) =>
+      [printableLine(label(name)), printableLine(String(cell(name, value)))] as const,
+  );
+  const width = Math.max(0, ...lines.map(([name]) => name.length));
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 
 function* flat(fields: Fields, prefix: string): Generator<[string, unknown]> {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { flagsOf, toCommandLine, withSettings } from '../../clients/cli/options.js';
+import { addQueueCommands } from '../../clients/cli/queue-commands.js';
 import { type Described, describedSettings, type Section } from '../../src/config/index.js';
 
 const SECTIONS = [...new Set(describedSettings().map(({ section }) => section))] as Section[];
@@ -47,3 +48,21 @@ test('a flag of a section that the other process does not know is left out', () 
 test('an option of a command that bears the name of a setting is not taken for it', () => {
   expect(flagsOf({ context: 'GUIDE.md', port: 1 }, ['address'])).not.toHaveProperty('context');
 });
+
+test.each(['0', '-1', '10001', '99999999', '1e3', ''])(
+  'a page of dead letters of "%s" is refused',
+  (limit) => {
+    expect(() => parseDead(['--limit', limit])).toThrow(/from 1 to 10000/);
+    expect(parseDead(['--limit', '10000'])).toMatchObject({ limit: 10_000 });
+  },
+);
+
+function parseDead(words: readonly string[]) {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
+  addQueueCommands({
+    command: (name, summary) => program.command(name).description(summary),
+    run: () => async () => undefined,
+  });
+  program.parse(['dead', ...words], { from: 'user' });
+  return program.commands.find((command) => command.name() === 'dead')?.opts();
+}

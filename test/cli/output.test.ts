@@ -27,6 +27,25 @@ test('a table lines its columns up, numbers to the right', () => {
   ).toBe('name    n\na       1\nbcdef  20');
 });
 
+test('a cell stays in its line and in its column', () => {
+  const rows = [['one\nfake line\ttab\r\nend\u2028', 1]];
+  expect(table(['name', 'n'], rows).split('\n')).toHaveLength(2);
+  expect(table(['name', 'n'], rows).split('\n')[1]).toBe('one fake line tab end   1');
+});
+
+test('whatever a report says, in names and in texts, moves no cursor and makes up no line', () => {
+  const nasty = fc.string({ unit: 'binary' });
+  fc.assert(
+    fc.property(nasty, nasty, (name, text) => {
+      const shown = linesOf({ [`x${name}`]: text, parks: [{ name, message: text }], list: [text] });
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/);
+      expect(shown.split('\n')).toHaveLength(4);
+    }),
+  );
+  expect(linesOf({ db: 'x\u001b[31m\u009b31m\nfake.db' })).toBe('db  x[31m31m fake.db');
+});
+
 test('rows have a column for every field that any of them has', () => {
   expect(rowsOf([{ a: 1 }, { b: 'x' }]).split('\n')).toHaveLength(3);
   expect(rowsOf([])).toBe('');
