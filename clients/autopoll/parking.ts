@@ -5,7 +5,8 @@
  *
  *     open ──refused──► parked ──its time has come──► one probes ──refused──► parked
  *      ▲                                                  └──anything else──► open
- *      └──────────── any answer of the engine ────────────┘
+ *      ├──────────── any answer of the engine ────────────┘
+ *      └──its time has come, and nothing waits for it
  *
  * An engine is the `model` of a question, or empty for the usual one.
  */
@@ -46,6 +47,10 @@ const LONGEST_PARK_MS = 15 * 60_000;
 const EARLY_MS = 50;
 /** While one question tries an engine, the others look again after this. */
 const LEAST_WAIT_MS = 1_000;
+/** Engines that are parked at once; what a question calls its engine is the asker's choice. */
+const MAX_PARKS = 256;
+/** So long a question may take to come that shows whether an engine is open. */
+const KEPT_MS = 60_000;
 /** A named end beyond this is a mistake; a year, in milliseconds. */
 const MAX_NAMED_MS = 366 * 86_400_000;
 
@@ -60,11 +65,11 @@ export class Parking {
   /** Takes up what an earlier process knew. */
   restore(parks: readonly Park[]): void {
     const { clock } = this.#options;
-    for (const park of parks) {
+    for (const park of [...parks].sort((one, other) => one.sinceUs - other.sinceUs)) {
       const leftMs = ((park.untilUs ?? 0) - clock.wallUs()) / 1000;
       const waitMs = Math.min(Math.max(0, leftMs), LONGEST_PARK_MS);
       const probeMs = clock.monotonicMs() + waitMs;
-      this.#parked.set(park.engine, { park, probeMs, probe: undefined });
+      this.#park({ park, probeMs, probe: undefined });
     }
   }
 
@@ -113,15 +118,27 @@ export class Parking {
         : nowUs + Math.round(Math.min(retryAfterMs, MAX_NAMED_MS) * 1000);
     const park: Park = { engine, code, sinceUs: known?.sinceUs ?? nowUs, untilUs };
     const probeMs = clock.monotonicMs() + Math.min(delayMs, LONGEST_PARK_MS);
-    this.#parked.set(engine, { park, probeMs, probe: undefined });
+    this.#park({ park, probeMs, probe: undefined });
     if (!sayTheSame(known, park)) changed(engine, park);
   }
 
   /** The engine worked on a question, however that ended. One asked before it was parked proves nothing. */
   worked(engine: string, question: number): void {
     if (this.#parked.get(engine)?.probe !== question) return;
-    this.#parked.delete(engine);
-    this.#options.changed(engine, undefined);
+    this.#open(engine);
+  }
+
+  /**
+   * Opens the engines whose time came a minute ago, and that nothing tries because nothing waits
+   * for them.
+   * @param waiting how many questions wait for each engine
+   */
+  forget(waiting: ReadonlyMap<string, number>): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [engine, { probe, probeMs }] of [...this.#parked]) {
+      const isOver = probe === undefined && probeMs + KEPT_MS <= nowMs;
+      if (isOver && !waiting.has(engine)) this.#open(engine);
+    }
   }
 
   /** A turn is over without a word of its engine: the next question tries it. */
@@ -148,6 +165,17 @@ export class Parking {
       nextTryMs: Math.round(wallMs + Math.max(0, probeMs - nowMs)),
       waiting: waiting.get(park.engine) ?? 0,
     }));
+  }
+
+  #park(parked: Parked): void {
+    this.#parked.set(parked.park.engine, parked);
+    const [oldest] = this.#parked.keys();
+    if (oldest !== undefined && this.#parked.size > MAX_PARKS) this.#open(oldest);
+  }
+
+  #open(engine: string): void {
+    this.#parked.delete(engine);
+    this.#options.changed(engine, undefined);
   }
 
   #isDue({ probe, probeMs }: Parked): boolean {

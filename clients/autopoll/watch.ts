@@ -167,10 +167,10 @@ export class Watch {
     this.#outcomes = new Map();
     const stats = bus.stats();
     this.#stats = stats;
-    const { engines, closed } = parking;
-    this.#waiting = countWaiting(bus, engines);
+    this.#waiting = countWaiting(bus, parking.engines);
+    parking.forget(this.#waiting);
     const { limit, full } = work().offer;
-    const withoutModels = [...full, ...(closed ?? [])];
+    const withoutModels = [...full, ...(parking.closed ?? [])];
     const couldAsk =
       limit > 0 && isClaimable(bus, { conversations, withoutModels }, clock.wallUs());
     this.#memory = look(
