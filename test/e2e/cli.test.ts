@@ -494,10 +494,33 @@ test('stats prints the counts of bridge and bus', async () => {
   expect(stdout).toMatch(/^server\.answered +1$/m);
 });
 
-test('stats --json without a bridge still has the counts of the bus, and exits with 1', async () => {
+test('stats of a bus need no bridge, and say that none runs', async () => {
+  const db = await makeBus();
+  const { code, stdout, stderr } = await warmline(['stats', '--db', db, '--port', '1']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^pending +0$[\s\S]*^Bridge: not running \(cannot reach .*\)$/m);
+});
+
+test('stats of a bus say when no autopoll works on it, and only then', async () => {
+  const db = await makeBus();
+  const { port } = await serve('--engine', 'fake');
+  const sentence = `no autopoll works on this bus: warmline autopoll --db ${db}`;
+  const words = ['stats', '--db', db, '--port', port];
+  expect((await warmline(words)).stdout).toContain(sentence);
+  await start(['autopoll', '--db', db, '--port', port, '--log-level', 'warn']).ready();
+  for (;;) {
+    const { stdout } = await warmline(words);
+    if (/^autopoll \d+: heard of/m.test(stdout)) {
+      expect(stdout).not.toContain(sentence);
+      break;
+    }
+  }
+});
+
+test('stats --json without a bridge still has the counts of the bus, and the error beside', async () => {
   const db = await makeBus();
   const { code, stdout } = await warmline(['stats', '--db', db, '--json', '--port', '1']);
-  expect(code).toBe(1);
+  expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({
     error: { code: 'unreachable', message: expect.any(String), retryable: true },
     bus: { pending: 0 },
