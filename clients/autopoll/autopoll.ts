@@ -368,8 +368,8 @@ export class Autopoll {
 
 function tellSettled(log: Log, lease: Lease, settlement: Settlement): void {
   if (settlement.step === 'retry') {
-    const { code, message, delayMs } = settlement;
-    log.warn({ ...about(lease), code, message, delayMs }, 'attempt failed, will be tried again');
+    const { code, delayMs } = settlement;
+    log.warn({ ...about(lease), code, delayMs }, 'attempt failed, will be tried again');
   } else if (settlement.step === 'complete' && settlement.answer.error) {
     const { code } = settlement.answer.error;
     log.warn({ ...about(lease), code }, 'question answered with an error');

@@ -10,6 +10,8 @@ export type WarningKind =
   | 'queue_empty'
   | 'starvation'
   | 'failure_rate'
+  | 'dead_letters'
+  | 'engine_parked'
   | 'reaper_late'
   | 'wal_size'
   | 'disk_free'
@@ -29,6 +31,8 @@ export interface WarningLimits {
   readonly starvedMs: number;
   /** Of the turns of an engine within `WINDOW_MS`, in percent. */
   readonly failurePercent: number;
+  /** Questions given up within `WINDOW_MS`. */
+  readonly dead: number;
   readonly reaperLateMs: number;
   readonly walBytes: number;
   /** Less than this is left where the bus is. */
@@ -45,6 +49,7 @@ export const DEFAULT_WARNING_LIMITS: WarningLimits = {
   emptyMs: 0,
   starvedMs: 60_000,
   failurePercent: 50,
+  dead: 1,
   reaperLateMs: 20_000,
   walBytes: 256 * 1024 * 1024,
   diskBytes: 512 * 1024 * 1024,
@@ -56,6 +61,13 @@ export const DEFAULT_WARNING_LIMITS: WarningLimits = {
 export interface Outcomes {
   readonly worked: number;
   readonly failed: number;
+}
+
+export interface Parked {
+  readonly engine: string;
+  readonly code: string;
+  /** In our words: why, until when, and how many questions wait. */
+  readonly message: string;
 }
 
 /** What is seen in one look. */
@@ -70,6 +82,10 @@ export interface Snapshot {
   /** Since a question was last claimed. */
   readonly idleMs: number;
   readonly outcomes: ReadonlyMap<string, Outcomes>;
+  /** Questions given up, since ever. */
+  readonly dead: number;
+  /** Engines that take no work. */
+  readonly parks: readonly Parked[];
   /** Since the last pass of the reaper. */
   readonly reaperSilentMs: number;
   /** Undefined where it cannot be told. */
@@ -162,6 +178,7 @@ function figures(memory: Remembered, now: Snapshot, limits: WarningLimits): Figu
   return [
     ...ofQueue(memory, now, limits),
     ...ofTurns(memory, limits),
+    ...ofParks(now.parks),
     ...ofHost(memory, now, limits),
   ];
 }
@@ -172,6 +189,7 @@ function ofQueue(
   limits: WarningLimits,
 ) {
   const grown = now.pending - Math.min(...seen.map(({ pending }) => pending));
+  const given = now.dead - Math.min(...seen.map(({ dead }) => dead));
   const emptyMs = busyMs === undefined || busyMs === now.atMs ? 0 : now.atMs - busyMs;
   const starvedMs =
     couldAskSinceMs === undefined ? 0 : Math.min(now.atMs - couldAskSinceMs, now.idleMs);
@@ -184,6 +202,10 @@ function ofQueue(
     }),
     figure('queue_empty', emptyMs, limits.emptyMs, (value) => {
       return `no question has come for ${seconds(value)}`;
+    }),
+    figure('dead_letters', given, limits.dead, (value) => {
+      const were = value === 1 ? 'question was' : 'questions were';
+      return `${value} ${were} given up in the last ${seconds(WINDOW_MS)}; see: warmline dead`;
     }),
     severe('starvation', starvedMs, limits.starvedMs, (value) => {
       return `questions could be asked, and none was for ${seconds(value)}`;
@@ -206,16 +228,28 @@ function ofTurns({ seen }: Remembered, limits: WarningLimits): Figure[] {
     .filter(([, { worked, failed }]) => worked + failed >= LEAST_TURNS)
     .map(([engine, { worked, failed }]) => {
       const percent = Math.round((100 * failed) / (worked + failed));
-      const whose = engine === '' ? 'the usual engine' : engine;
       return {
         ...figure('failure_rate', percent, limits.failurePercent, (value) => {
-          return `${value} % of the turns of ${whose} failed in the last ${seconds(WINDOW_MS)}`;
+          return `${value} % of the turns of ${nameOf(engine)} failed in the last ${seconds(WINDOW_MS)}`;
         }),
         subject: engine,
       };
     })
     .sort((one, other) => other.value - one.value)
     .slice(0, MAX_ENGINES);
+}
+
+/** A login is for a person to mend; a limit ends by itself. */
+function ofParks(parks: readonly Parked[]): Figure[] {
+  return parks.slice(0, MAX_ENGINES).map(({ engine, code, message }) => ({
+    ...figure('engine_parked', 1, 1, () => `${nameOf(engine)}: ${message}`),
+    severity: code === 'engine_auth' ? 'severe' : 'warning',
+    subject: engine,
+  }));
+}
+
+function nameOf(engine: string): string {
+  return engine === '' ? 'the usual engine' : engine;
 }
 
 function ofHost({ seen }: Remembered, now: Snapshot, limits: WarningLimits): Figure[] {

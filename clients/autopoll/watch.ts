@@ -15,14 +15,21 @@ import {
 } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
-import type { QueueReport } from '../socket/index.js';
+import type { BridgeError, QueueReport } from '../socket/index.js';
 import type { Alarms } from './alarms.js';
 import type { BusTrouble } from './bus-trouble.js';
 import type { Parking } from './parking.js';
 import { toReport } from './queue-report.js';
 import type { Reaper } from './reaper.js';
 import type { Offer } from './slots.js';
-import { look, type Memory, NOTHING_SEEN, type Outcomes, type WarningLimits } from './warnings.js';
+import {
+  keyOf,
+  look,
+  type Memory,
+  NOTHING_SEEN,
+  type Outcomes,
+  type WarningLimits,
+} from './warnings.js';
 
 export interface WatchOptions {
   readonly bus: SqliteBus;
@@ -67,6 +74,8 @@ export class Watch {
   #sending = false;
   #measuring = false;
   #noted = false;
+  #refused = false;
+  #standing = '';
   #stopped = false;
 
   constructor(options: WatchOptions) {
@@ -136,6 +145,7 @@ export class Watch {
     try {
       if (clock.monotonicMs() >= this.#pauseUntilMs) this.#sample();
       alarms.show(this.#memory.warnings);
+      this.#noteChange();
     } catch (error) {
       log.debug({ err: error }, 'the queue could not be looked at');
     }
@@ -152,12 +162,28 @@ export class Watch {
 
   async #beat(): Promise<void> {
     const { bus, log, conversations } = this.#options;
-    const { report } = this;
     this.#noted = true;
-    await Promise.all([
-      bus.heartbeat(conversations),
-      report && saveWorker(bus, this.#startedUs, report),
-    ]).catch((error) => log.warn({ err: error }, 'heartbeat not written'));
+    const beat = bus
+      .heartbeat(conversations)
+      .catch((error) => log.warn({ err: error }, 'heartbeat not written'));
+    await Promise.all([beat, this.#note()]);
+  }
+
+  async #note(): Promise<void> {
+    const { bus, log } = this.#options;
+    const { report } = this;
+    if (report === undefined) return;
+    await saveWorker(bus, this.#startedUs, report).catch((error) =>
+      log.warn({ err: error }, 'state not noted on the bus'),
+    );
+  }
+
+  /** What people read on the bus without a bridge must not be of half a minute ago. */
+  #noteChange(): void {
+    const standing = this.#memory.warnings.map(keyOf).join('\n');
+    if (standing === this.#standing) return;
+    this.#standing = standing;
+    if (this.#noted) void this.#note();
   }
 
   #sample(): void {
@@ -183,6 +209,8 @@ export class Watch {
         couldAsk,
         idleMs: atMs - this.#claimedMs,
         outcomes,
+        dead: stats.dead,
+        parks: parking.list(this.#waiting),
         reaperSilentMs: reaper.silentMs,
         walBytes: this.#host.walBytes,
         diskFreeBytes: this.#host.diskFreeBytes,
@@ -226,8 +254,20 @@ export class Watch {
     const { report } = this;
     if (this.#sending || report === undefined) return;
     this.#sending = true;
-    // Without a bridge, or with an old one, there is nobody to show it to.
-    await this.#options.send(report).catch(() => undefined);
+    // Without a bridge there is nobody to show it to.
+    await this.#options.send(report).then(
+      () => {
+        this.#refused = false;
+      },
+      (error) => this.#noteRefusal(error),
+    );
     this.#sending = false;
+  }
+
+  /** Once, not at each look: until it changes its mind, `health` does not have this queue. */
+  #noteRefusal({ code, message }: Partial<BridgeError>): void {
+    if (this.#refused || !['bad_request', 'busy'].includes(code ?? '')) return;
+    this.#refused = true;
+    this.#options.log.warn({ code, why: message }, 'the bridge does not show this queue');
   }
 }

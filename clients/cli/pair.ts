@@ -1,6 +1,7 @@
 /** The bridge and autopoll as two child processes: what `up` and `demo` run. */
 import type { Flags, Section } from '../../src/config/index.js';
 import { toCommandLine } from './options.js';
+import { AUTOPOLL, BRIDGE } from './sections.js';
 import { type ReadyLine, SupervisedChild } from './supervisor.js';
 
 export interface PairOptions {
@@ -11,17 +12,6 @@ export interface PairOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   readonly onDeath: (what: string, delayMs: number) => void;
 }
-
-const BRIDGE: readonly Section[] = [
-  'address',
-  'engine',
-  'context',
-  'sessions',
-  'turns',
-  'server',
-  'process',
-];
-const AUTOPOLL: readonly Section[] = ['bus', 'address', 'autopoll', 'turns', 'process'];
 
 /** Beyond the drain, for what comes before and after it, in milliseconds. */
 const STOP_MARGIN_MS = 5_000;

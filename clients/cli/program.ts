@@ -12,6 +12,7 @@ import {
   withSettings,
 } from './options.js';
 import { addQueueCommands } from './queue-commands.js';
+import { AUTOPOLL, BRIDGE, PAIR } from './sections.js';
 
 /** Runs one command. @returns its exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -59,27 +60,12 @@ function describe(exitWith: (code: number) => void): Command {
       '--create',
       'make an empty bus when the file does not exist',
     ),
-    'bus',
-    'address',
-    'engine',
-    'context',
-    'autopoll',
-    'warnings',
-    'turns',
-    'sessions',
-    'server',
-    'process',
+    ...PAIR,
   ).action(run(async () => (await import('./commands/up.js')).up));
 
   const serve = withSettings(
     command('serve', 'run the bridge: warm sessions behind a TCP port'),
-    'address',
-    'engine',
-    'context',
-    'sessions',
-    'turns',
-    'server',
-    'process',
+    ...BRIDGE,
   );
   withAlias(serve, '--concurrency', 'maxSessions').action(
     run(async () => (await import('./commands/serve.js')).serve),
@@ -89,12 +75,7 @@ function describe(exitWith: (code: number) => void): Command {
     command('autopoll', 'answer the questions on a memory bus through the bridge')
       .option('--once', 'answer what is there, then end')
       .option('--json', 'with --once: print the summary as JSON'),
-    'bus',
-    'address',
-    'autopoll',
-    'warnings',
-    'turns',
-    'process',
+    ...AUTOPOLL,
   ).action(run(async () => (await import('./commands/autopoll.js')).autopoll));
 
   withSettings(

@@ -293,6 +293,10 @@ const Warnings = z.object({
     max: 100,
     about: 'so much of the turns of an engine failed within the last five minutes',
   }),
+  warnDead: whole(1, {
+    unit: 'N',
+    about: 'so many questions were given up within the last five minutes',
+  }),
   warnReaperLateMs: whole(20_000, {
     unit: 'MS',
     about: 'leases of others have not been looked through for so long',

@@ -1,4 +1,6 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Links } from '../../clients/autopoll/index.js';
+import { BridgeError } from '../../clients/socket/index.js';
 import { createAcpEngine } from '../../src/engines/acp/index.js';
 import { FakeEngine } from '../../src/engines/fake/index.js';
 import { fault } from '../../src/errors.js';
@@ -194,6 +196,27 @@ test('of questions claimed together for a parked engine one tries it, and the ot
     [first, 'leased', 0],
     [other, 'ready', expect.toSatisfy((atUs: number) => atUs > nowUs - 30_000_000)],
   ]);
+});
+
+test('a bridge that shows no queue is told of once, however often it refuses', async () => {
+  class Refused extends Links {
+    refusals = 0;
+    override report(): Promise<void> {
+      this.refusals += 1;
+      return Promise.reject(
+        new BridgeError('bad_request', 'no such request', { retryable: false }),
+      );
+    }
+  }
+  const port = await startBridge(new FakeEngine());
+  const links = new Refused({ port }, 1);
+  onTestFinished(() => links.close());
+  await links.ready();
+  const { autopoll, lines } = await openHouse(port, {}, { links });
+  const told = () => lines.filter(({ msg }) => msg === 'the bridge does not show this queue');
+  await autopoll.start();
+  await until(() => links.refusals >= 5);
+  expect(told()).toMatchObject([{ level: 40, code: 'bad_request', why: 'no such request' }]);
 });
 
 test('what an autopoll says of itself stands in the bus while it runs, and with it in health', async () => {

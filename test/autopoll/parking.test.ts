@@ -85,6 +85,44 @@ test('what an earlier process knew holds, for a quarter of an hour at most', () 
   expect(parking.closed).toEqual([]);
 });
 
+test('an engine that nothing waits for is parked no longer, a minute after its time', () => {
+  const { clock, parking, changes } = lot();
+  for (const engine of ['idle', 'wanted', 'tried']) parking.refused(engine, LIMIT, 60_000);
+  parking.refused('later', LIMIT, 120_000);
+  const waiting = new Map([['wanted', 3]]);
+  clock.advance(119_999);
+  parking.admits('tried', 1);
+  parking.forget(waiting);
+  expect(parking.engines).toEqual(['idle', 'wanted', 'tried', 'later']);
+  clock.advance(1);
+  parking.forget(waiting);
+  expect(parking.engines).toEqual(['wanted', 'tried', 'later']);
+  expect(changes.at(-1)).toEqual(['idle', undefined]);
+});
+
+test('however many engines are made up, 256 are parked, and the latest are known', () => {
+  const { clock, parking, changes } = lot();
+  const sinceUs = clock.wallUs();
+  const untilUs = sinceUs + 60_000_000;
+  parking.restore(
+    Array.from({ length: 300 }, (_, index) => ({
+      ...{ engine: `old ${index}`, code: 'engine_limit', untilUs },
+      sinceUs: sinceUs - index,
+    })),
+  );
+  expect(parking.engines).toHaveLength(256);
+  expect(parking.engines.at(-1)).toBe('old 0');
+  expect(changes.map(([engine]) => engine)).toContain('old 299');
+  for (let index = 0; index < 1_000; index += 1) parking.refused(`new ${index}`, LIMIT, 60_000);
+  expect(parking.engines).toEqual(Array.from({ length: 256 }, (_, index) => `new ${744 + index}`));
+  const noted = new Set<string>();
+  for (const [engine, park] of changes) {
+    if (park) noted.add(engine);
+    else noted.delete(engine);
+  }
+  expect([...noted].sort()).toEqual([...parking.engines].sort());
+});
+
 test('people read until when, how many wait, and what to put right', () => {
   const untilUs = Date.UTC(2026, 10, 20, 14, 5) * 1000;
   expect(describePark({ code: 'engine_limit', untilUs }, 37)).toBe(

@@ -19,6 +19,8 @@ const WELL: Snapshot = {
   couldAsk: false,
   idleMs: 0,
   outcomes: new Map(),
+  dead: 0,
+  parks: [],
   reaperSilentMs: 0,
   walBytes: 0,
   diskFreeBytes: 1e12,
@@ -123,6 +125,15 @@ const anySnapshot = fc.record({
   outcomes: fc
     .array(fc.tuple(fc.string(), fc.record({ worked: fc.nat(20), failed: fc.nat(20) })))
     .map((entries) => new Map(entries)),
+  dead: fc.nat(20),
+  parks: fc.uniqueArray(
+    fc.record({
+      engine: fc.string(),
+      code: fc.constantFrom('engine_limit', 'engine_auth'),
+      message: fc.constant('takes no work'),
+    }),
+    { selector: ({ engine }) => engine },
+  ),
   reaperSilentMs: fc.nat(60_000),
   walBytes: fc.option(fc.nat(2 ** 30), { nil: undefined }),
   diskFreeBytes: fc.option(fc.nat(2 ** 31 - 1), { nil: undefined }),
@@ -151,4 +162,30 @@ test('whatever is seen: each warning once, on the wrong side of its threshold or
       }
     }),
   );
+});
+
+test('a question that was given up is told, and no longer after five minutes', () => {
+  const [, given, ...later] = watch({ dead: 7 }, { dead: 8 }, ...Array(61).fill({ dead: 8 }));
+  expect(given && kinds(given)).toEqual(['dead_letters']);
+  expect(given?.warnings[0]?.message).toBe(
+    '1 question was given up in the last 5 min; see: warmline dead',
+  );
+  const last = later.at(-1);
+  expect(last && kinds(last)).toEqual([]);
+});
+
+test('a parked engine is told with its reason; a refused login is severe', () => {
+  const parks = [
+    { engine: '', code: 'engine_limit', message: 'usage limit until then, 2 questions wait' },
+    { engine: 'claude', code: 'engine_auth', message: 'login refused until it is put right' },
+  ];
+  const [, parked, over] = watch({}, { parks }, {});
+  expect(parked?.warnings.map(({ kind, subject, severity }) => [kind, subject, severity])).toEqual([
+    ['engine_parked', '', 'warning'],
+    ['engine_parked', 'claude', 'severe'],
+  ]);
+  expect(parked?.warnings[0]?.message).toBe(
+    'the usual engine: usage limit until then, 2 questions wait',
+  );
+  expect(over?.warnings).toEqual([]);
 });

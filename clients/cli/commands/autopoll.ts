@@ -109,6 +109,7 @@ function autopollSettings({ autopoll, turns, warnings }: Settings): AutopollSett
       emptyMs: warnings.warnEmptyMs,
       starvedMs: warnings.warnStarvedMs,
       failurePercent: warnings.warnFailurePercent,
+      dead: warnings.warnDead,
       reaperLateMs: warnings.warnReaperLateMs,
       walBytes: warnings.warnWalBytes,
       diskBytes: warnings.warnDiskBytes,

@@ -1,0 +1,23 @@
+/** Which settings each program takes; said once, so that what `up` takes reaches one of its halves. */
+import type { Section } from '../../src/config/index.js';
+
+export const BRIDGE: readonly Section[] = [
+  'address',
+  'engine',
+  'context',
+  'sessions',
+  'turns',
+  'server',
+  'process',
+];
+
+export const AUTOPOLL: readonly Section[] = [
+  'bus',
+  'address',
+  'autopoll',
+  'warnings',
+  'turns',
+  'process',
+];
+
+export const PAIR: readonly Section[] = [...new Set([...AUTOPOLL, ...BRIDGE])];
