@@ -152,8 +152,8 @@ class WarmBridge implements Bridge {
     );
   }
 
-  reportQueue(from: object, queue: QueueReport): boolean {
-    return this.#queues.report(from, queue);
+  reportQueue(from: object, queue: QueueReport): void {
+    this.#queues.report(from, queue);
   }
 
   forgetQueue(from: object): void {

@@ -71,10 +71,10 @@ export interface Bridge {
   stats(): Record<string, unknown>;
   sessions(): Record<string, unknown>[];
   /**
-   * Shows what an autopoll says of its queue, until `from` says something new or is forgotten.
-   * @returns false when too many queues are shown already
+   * Shows what an autopoll says of its queue, until `from` says something new, is forgotten, or too
+   * many others have reported since.
    */
-  reportQueue(from: object, queue: QueueReport): boolean;
+  reportQueue(from: object, queue: QueueReport): void;
   forgetQueue(from: object): void;
   /** Refuses new queries with `shutting_down`; resolves when no query runs. */
   drain(): Promise<void>;

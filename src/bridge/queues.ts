@@ -14,20 +14,29 @@ export interface QueueReport {
 const LATE_MS = 15_000;
 
 /** Queues shown at once: each may be tens of kilobytes of `health`. */
-const MAX_QUEUES = 64;
+const MAX_QUEUES = 16;
 
 export class Queues {
   readonly #clock: Clock;
+  /** Those that were told first come first. */
   readonly #told = new Map<object, { readonly queue: QueueReport; readonly atMs: number }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  report(from: object, queue: QueueReport): boolean {
-    if (!this.#told.has(from) && this.#told.size >= MAX_QUEUES) return false;
+  /**
+   * Whoever reports is shown, so that made-up reports cannot keep a queue out: of too many, the one
+   * that was told first goes, of the same bus and side where there are several.
+   */
+  report(from: object, queue: QueueReport): void {
+    this.#told.delete(from);
     this.#told.set(from, { queue, atMs: this.#clock.monotonicMs() });
-    return true;
+    if (this.#told.size <= MAX_QUEUES) return;
+    const told = [...this.#told];
+    const [oldest] = told.find(([who, { queue: other }]) => who !== from && isSame(other, queue)) ??
+      told[0] ?? [from];
+    this.#told.delete(oldest);
   }
 
   forget(from: object): void {
@@ -59,4 +68,8 @@ export class Queues {
         queue.warnings.some(({ severity }) => severity === 'severe'),
     );
   }
+}
+
+function isSame(one: QueueReport, other: QueueReport): boolean {
+  return one.db === other.db && one.session === other.session;
 }

@@ -44,11 +44,29 @@ test('a severe warning is trouble; any other is only shown', () => {
   expect([queues.troubled, queues.list()]).toEqual([false, []]);
 });
 
-test('only so many queues are shown; those that are may go on reporting', () => {
+test('a queue that reports is shown, however many others were made up', () => {
   const { queues } = board();
-  const autopolls = Array.from({ length: 64 }, () => ({}));
-  expect(autopolls.map((each) => queues.report(each, QUEUE))).not.toContain(false);
-  expect(queues.report({}, QUEUE)).toBe(false);
-  expect(queues.report(autopolls[0] as object, { ...QUEUE, db: 'new.db' })).toBe(true);
-  expect(queues.list()).toHaveLength(64);
+  const name = (index: number) => ({ ...QUEUE, db: `${index}.db`, session: 'b' });
+  for (let index = 0; index < 64; index += 1) queues.report({}, name(index));
+  const real = {};
+  queues.report(real, QUEUE);
+  expect(queues.list()).toHaveLength(16);
+  expect(queues.list().at(-1)).toMatchObject({ db: 'bus.db' });
+  for (let index = 0; index < 15; index += 1) queues.report({}, name(index));
+  queues.report(real, QUEUE);
+  for (let index = 0; index < 15; index += 1) queues.report({}, name(index));
+  expect(queues.list().map(({ db }) => db)).toContain('bus.db');
+});
+
+test('of too many queues one of the same bus and side goes first', () => {
+  const { queues } = board();
+  const told = Array.from({ length: 16 }, (_, index) => ({ ...QUEUE, db: `${index}.db` }));
+  for (const queue of told) queues.report({}, { ...queue, session: 'b' });
+  queues.report({}, { ...QUEUE, db: '7.db', session: 'b' });
+  queues.report({}, { ...QUEUE, db: '8.db', session: 'a' });
+  expect(queues.list().map(({ db }) => db)).toEqual(
+    ['1', '2', '3', '4', '5', '6', '8', '9', '10', '11', '12', '13', '14', '15', '7', '8'].map(
+      (number) => `${number}.db`,
+    ),
+  );
 });

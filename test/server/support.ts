@@ -94,9 +94,8 @@ export class ScriptedBridge implements Bridge {
     return [{ id: 's1', state: 'ready' }];
   }
 
-  reportQueue(from: object, queue: object): boolean {
+  reportQueue(from: object, queue: object): void {
     this.queues.set(from, queue);
-    return true;
   }
 
   forgetQueue(from: object): void {
