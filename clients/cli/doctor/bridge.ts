@@ -10,11 +10,17 @@ import { type Finding, fail, ok, warn } from './finding.js';
 const GREETING_MS = 2_000;
 const HEALTH_MS = 5_000;
 
-export async function checkBridge(settings: Settings): Promise<Finding[]> {
+interface Checked {
+  readonly findings: readonly Finding[];
+  /** What a bridge says that runs there; undefined when none does, or none that talks to us. */
+  readonly health?: Report | undefined;
+}
+
+export async function checkBridge(settings: Settings): Promise<Checked> {
   const token = checkToken(settings);
-  if (token?.status === 'fail') return [token];
-  const found = await probe(settings);
-  return [...(token === undefined ? [] : [token]), ...found];
+  if (token?.status === 'fail') return { findings: [token] };
+  const { findings, health } = await probe(settings);
+  return { findings: [...(token === undefined ? [] : [token]), ...findings], health };
 }
 
 function checkToken({ address }: Settings): Finding | undefined {
@@ -27,18 +33,20 @@ function checkToken({ address }: Settings): Finding | undefined {
   }
 }
 
-async function probe(settings: Settings): Promise<Finding[]> {
+async function probe(settings: Settings): Promise<Checked> {
   try {
     const health = await withBridge(
       settings,
       (client) => client.health({ timeoutMs: HEALTH_MS }),
       GREETING_MS,
     );
-    return judge(health, settings);
+    return { findings: judge(health, settings), health };
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
-    if (error.code === 'unreachable') return [await checkPort(settings), ...checkSocket(settings)];
-    return [explain(error, settings)];
+    if (error.code === 'unreachable') {
+      return { findings: [await checkPort(settings), ...checkSocket(settings)] };
+    }
+    return { findings: [explain(error, settings)] };
   }
 }
 
@@ -49,11 +57,7 @@ function judge(health: Report, settings: Settings): Finding[] {
   const findings = [
     status === 'ok'
       ? ok('bridge', facts)
-      : fail(
-          'bridge',
-          facts,
-          'see its log, and "engines" and "queues" in: echo health | nc -N HOST PORT',
-        ),
+      : fail('bridge', facts, `see what follows; all of it: ${healthCommand(settings)}`),
   ];
   if ((processes.zombies ?? 0) > 0) {
     const count = `the bridge has ${processes.zombies} dead child processes`;
@@ -120,6 +124,11 @@ function checkSocket({ address }: Settings): Finding[] {
           'choose another --socket, or move the file away',
         ),
       ];
+}
+
+function healthCommand({ address }: Settings): string {
+  const { host, port, socket } = address;
+  return `echo health | nc -N ${socket === undefined ? `${host} ${port}` : `-U ${socket}`}`;
 }
 
 function where({ address }: Settings): string {

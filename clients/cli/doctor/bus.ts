@@ -80,15 +80,18 @@ function notWritable(path: string): Finding {
   );
 }
 
-/** An autopoll that is silent, or that says itself what is wrong. */
-function worry(worker: Worker, pending: number): Finding[] {
+/**
+ * An autopoll that is silent, or that says itself what is wrong. What one left that ended is done by
+ * another that works on the bus.
+ */
+function worry(worker: Worker, pending: number, isWorkedOn: boolean): Finding[] {
   const {
     pid,
     gone,
     seen_ago_ms: silentMs,
     warnings,
   } = { warnings: [], pid: 0, ...workerReport(worker) };
-  if (gone && pending > 0) {
+  if (gone && pending > 0 && !isWorkedOn) {
     const what = `autopoll ${pid} ended without a word ${duration(silentMs)} ago`;
     return [warn('autopoll', what, 'start it again: what it was at goes on by itself')];
   }
@@ -112,7 +115,8 @@ function worries(file: string, found: BusInspection): Finding[] {
       ),
     );
   }
-  findings.push(...found.workers.flatMap((worker) => worry(worker, found.pending)));
+  const isWorkedOn = found.workers.some(({ gone }) => !gone);
+  findings.push(...found.workers.flatMap((worker) => worry(worker, found.pending, isWorkedOn)));
   if (found.expired > 0) {
     findings.push(
       warn(

@@ -18,7 +18,7 @@ export async function checkEngines(settings: Settings): Promise<Finding[]> {
   for (const engine of settings.engines) {
     findings.push(...(await checkEngine(engine, engine.name === settings.engine.engine)));
   }
-  return [...findings, ...checkGuard(settings.engines)];
+  return findings;
 }
 
 async function checkEngine(engine: EngineSettings, isUsual: boolean): Promise<Finding[]> {
@@ -77,7 +77,7 @@ function listen() {
 }
 
 /** What has the kernel end the processes of an engine with a bridge that is killed. */
-function checkGuard(engines: readonly EngineSettings[]): Finding[] {
+export function checkGuard(engines: readonly { readonly kind?: unknown }[]): Finding[] {
   const startsPrograms = engines.some(({ kind }) => kind === 'claude' || kind === 'acp');
   if (!startsPrograms || process.platform !== 'linux') return [];
   const directories = (environment().PATH ?? '').split(delimiter);
