@@ -239,5 +239,5 @@ test('what an autopoll says of itself stands in the bus while it runs, and with 
 
 const NO_WARNINGS = {
   ...{ oldestMs: 0, backlogGrowth: 0, emptyMs: 0, starvedMs: 0, failurePercent: 0 },
-  ...{ reaperLateMs: 0, walBytes: 0, diskBytes: 0, clockJumpMs: 0, lockMs: 0 },
+  ...{ reaperLateMs: 0, walBytes: 0, diskBytes: 0, clockJumpMs: 0, lockMs: 0, dead: 0 },
 };
