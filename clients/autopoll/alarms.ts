@@ -2,6 +2,7 @@
  * Tells people of warnings: in the log, and by a command or a webhook of theirs. Each kind is told
  * at most once a minute, and its end once, and only if its beginning was told.
  */
+import { isSuspect, redact } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
 import type { Log } from '../../src/log.js';
 import type { Messenger } from './messenger.js';
@@ -44,6 +45,8 @@ interface Told {
 export class Alarms {
   readonly #options: AlarmsOptions;
   readonly #told = new Map<string, Told>();
+  /** Warnings that are looked through for secrets, one after the other. */
+  #inspected: Promise<void> = Promise.resolve();
 
   constructor(options: AlarmsOptions) {
     this.#options = options;
@@ -69,6 +72,7 @@ export class Alarms {
   }
 
   async close(): Promise<void> {
+    await this.#inspected;
     await Promise.all(this.#options.messengers.map((messenger) => messenger.close()));
   }
 
@@ -77,7 +81,20 @@ export class Alarms {
     return told?.standing === undefined && nowMs - (told?.atMs ?? 0) >= TELL_EVERY_MS;
   }
 
+  /** What a question calls its engine is the asker's choice, and may hold a secret. */
   #tell(event: Alarm['event'], warning: Warning): void {
+    const { subject, message } = warning;
+    if (![subject, message].some(isSuspect)) {
+      this.#send(event, warning);
+      return;
+    }
+    this.#inspected = this.#inspected.then(async () => {
+      const [safeSubject, safeMessage] = await Promise.all([redact(subject), redact(message)]);
+      this.#send(event, { ...warning, subject: safeSubject, message: safeMessage });
+    });
+  }
+
+  #send(event: Alarm['event'], warning: Warning): void {
     const { clock, log, about, messengers } = this.#options;
     const { kind, subject, severity, message, value, limit } = warning;
     const facts = { warning: kind, ...(subject !== '' && { engine: subject }), value, limit };

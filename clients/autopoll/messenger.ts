@@ -16,12 +16,14 @@ export interface Messenger {
 /** Carries one alarm. Rejects when it did not arrive, and soon after `signal` is aborted. */
 type Carry = (alarm: Alarm, signal: AbortSignal) => Promise<void>;
 
+/** What the program finds in its environment: the rest may hold keys that are not its business. */
+const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'TZ'];
 const DEADLINE_MS = 10_000;
 const MAX_WAITING = 16;
 
 /**
  * @param argv the program and its arguments; no shell reads them
- * @param environment what the program finds in its environment
+ * @param environment of it the program finds `PATH`, `HOME`, `LANG` and `TZ` in its own
  */
 export function commandMessenger(
   argv: readonly string[],
@@ -30,10 +32,11 @@ export function commandMessenger(
   deadlineMs = DEADLINE_MS,
 ): Messenger {
   const [program = '', ...words] = argv;
+  const env = Object.fromEntries(ENVIRONMENT.map((name) => [name, environment[name]]));
   return oneAtATime('warn_command', log, deadlineMs, (alarm, signal) => {
     return new Promise((resolve, reject) => {
       const child = spawn(program, words, {
-        env: environment,
+        env,
         stdio: ['pipe', 'ignore', 'ignore'],
         // A group of its own, so that what it starts ends with it.
         detached: true,

@@ -39,7 +39,10 @@ function alarms() {
   const clock = new TestClock();
   const sent: string[] = [];
   const messenger: Messenger = {
-    send: ({ event, kind, db }) => void sent.push(`${event} ${kind} ${db}`),
+    send: (alarm) => {
+      const { event, kind, db, subject } = alarm;
+      sent.push(`${event} ${kind} ${db}${subject && ` ${JSON.stringify(alarm)}`}`);
+    },
     close: async () => {},
   };
   const about = { db: 'bus.db', session: 'b' };
@@ -61,6 +64,22 @@ test('a warning that stands is told once, and so is its end', () => {
   expect(sent).toEqual(['raised disk_free bus.db', 'cleared disk_free bus.db']);
 });
 
+test('a secret in the name of an engine goes nowhere', async () => {
+  const { board, lines, sent } = alarms();
+  const key = `sk-${'a1B2'.repeat(8)}`;
+  const warning = { ...WARNING, kind: 'failure_rate' as const, subject: `model ${key}` };
+  const told = { ...warning, message: `60 % of the turns of model ${key} failed` };
+  board.show([told]);
+  board.show([]);
+  await board.close();
+  expect(sent.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+    'raised failure_rate',
+    'cleared failure_rate',
+  ]);
+  expect(lines.map(({ engine }) => engine)).toEqual(Array(2).fill('model [REDACTED]'));
+  expect(JSON.stringify([lines, sent])).not.toContain(key);
+});
+
 test('a warning that comes and goes is told once a minute', () => {
   const { board, clock, sent } = alarms();
   for (let second = 0; second < 120; second += 1) {
@@ -71,11 +90,13 @@ test('a warning that comes and goes is told once a minute', () => {
   expect(sent.filter((text) => text.startsWith('cleared'))).toHaveLength(2);
 });
 
-test('a program gets each alarm as JSON on its standard input, one after the other, without a shell', async () => {
+test('a program gets each alarm as JSON on its standard input, one after the other, without a shell and without the keys around it', async () => {
   const { lines, log } = logged();
   const file = join(tempDir(), 'alarms; touch injected');
-  const script = 'cat >> "$0"; printf "%s\\n" "$SECRET" >> "$0"';
-  const messenger = commandMessenger(['/bin/sh', '-c', script, file], { SECRET: 'given' }, log);
+  const script = 'cat >> "$0"; echo "$HOME $LANG $TZ none$SECRET none$WARMLINE_DB" >> "$0"';
+  const given = { HOME: '/h', LANG: 'C', TZ: 'UTC', SECRET: 'a key', WARMLINE_DB: 'b' };
+  const environment = { PATH: process.env.PATH, ...given };
+  const messenger = commandMessenger(['/bin/sh', '-c', script, file], environment, log);
   messenger.send(ALARM);
   messenger.send({ ...ALARM, event: 'cleared' });
   const read = () => {
@@ -87,8 +108,8 @@ test('a program gets each alarm as JSON on its standard input, one after the oth
   };
   await vi.waitUntil(() => read().length === 5, { timeout: 10_000, interval: 5 });
   await messenger.close();
-  const [first, environment, second] = read();
-  expect([JSON.parse(first ?? ''), environment]).toEqual([ALARM, 'given']);
+  const [first, found, second] = read();
+  expect([JSON.parse(first ?? ''), found]).toEqual([ALARM, '/h C UTC none none']);
   expect(JSON.parse(second ?? '').event).toBe('cleared');
   expect(lines).toEqual([]);
 });

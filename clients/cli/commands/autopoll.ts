@@ -1,10 +1,5 @@
 import { join } from 'node:path';
-import {
-  environment,
-  environmentWithoutSettings,
-  type Settings,
-  stateHome,
-} from '../../../src/config/index.js';
+import { environment, type Settings, stateHome } from '../../../src/config/index.js';
 import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
@@ -59,7 +54,7 @@ export async function autopoll(words: Words): Promise<number> {
       warn: {
         command: settings.warnings.warnCommand,
         url: settings.warnings.warnUrl,
-        environment: environmentWithoutSettings(),
+        environment: environment(),
       },
       log,
       signal: life.stopping,
