@@ -3,10 +3,15 @@ import {
   type Bus,
   type BusError,
   composeQuestion,
+  inspectBus,
   type QuestionText,
+  questionDetails,
   type Side,
+  type SqliteBus,
 } from '../../src/bus/index.js';
 import { UsageError } from './failure.js';
+import { statusText } from './question-report.js';
+import { nobodyWorks } from './worker-report.js';
 
 interface NewBusQuestion extends QuestionText {
   /** A new conversation when absent. */
@@ -88,6 +93,14 @@ export function waitForAnswer(
     if (signal.aborted) giveUp();
     else look();
   });
+}
+
+/** Why there is no answer yet. Whatever a question waits for, it waits in vain where nobody works. */
+export function whyNoAnswer(bus: SqliteBus, messageId: number): string {
+  const { file, session } = bus;
+  if (inspectBus(file, session).workers.every(({ gone }) => gone)) return nobodyWorks(file);
+  const details = questionDetails(bus, messageId);
+  return details === undefined ? 'its row is gone' : statusText(details);
 }
 
 function readAnswer(message: string): BusAnswer {

@@ -56,7 +56,8 @@ function section(title: string, text: string | undefined): string {
   return text === undefined ? '' : `\n${paint('bold', title)}\n${text}`;
 }
 
-function statusText({ status, errorCode, waits, processing }: QuestionDetails): string {
+/** Where it stands, and what it waits for. */
+export function statusText({ status, errorCode, waits, processing }: QuestionDetails): string {
   if (waits) return `${status}: ${waitText(waits)}`;
   if (processing) {
     return `${status}: attempt ${processing.attempt} since ${timeOf(processing.sinceUs)}, by ${processing.owner}`;
@@ -145,7 +146,7 @@ export function detailsAsJson(details: QuestionDetails) {
     status: details.status,
     question: question?.kind === 'question' ? question.question : null,
     query_id: (question?.kind !== 'ignored' && question?.queryId) || null,
-    asked_at: details.askedAt ?? null,
+    asked_at: details.askedAt === undefined ? null : `${details.askedAt}Z`,
     seen_at: timeOrNull(details.seenAtUs),
     finished_at: timeOrNull(details.finishedAtUs),
     age_ms: details.ageMs ?? null,

@@ -16,6 +16,7 @@ interface Frame {
 export function addQueueCommands({ command, run }: Frame): void {
   const dead = withSettings(
     withFilter(command('dead', 'list the questions that were given up, the latest first'))
+      .argument('[message-id]', 'none: "dead show" shows one question')
       .option('--failed', 'also those that got an error answer no retry helps')
       .option('--limit <N>', 'at most so many, up to 10000 (default: 50)', pageSize)
       .option('--before <ID>', 'only questions below this message id: the next page', whole)

@@ -407,7 +407,9 @@ test('send --wait prints the answer when it comes, and gives up when its time is
   const { port } = await serve();
   const late = await warmline(['send', 'Too soon?', '--db', db, '--wait', '--timeout', '50']);
   expect(late).toMatchObject({ code: 1, stdout: '' });
-  expect(late.stderr).toMatch(/no answer to message 1 .*warmline doctor --db/);
+  expect(late.stderr).toMatch(
+    /no answer to message 1 .*\(no autopoll works on this bus: .*\).* warmline doctor --db/,
+  );
 
   await start(['autopoll', '--db', db, '--port', port, '--log-level', 'warn']).ready();
   const words = [

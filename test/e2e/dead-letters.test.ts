@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { answerAll, end } from '../bus/letters.js';
 import { type Ended, warmline } from '../support/process.js';
-import { TempBus } from '../support/temp-bus.js';
+import { QUESTION_METADATA, query, TempBus } from '../support/temp-bus.js';
 
 const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
 
@@ -80,6 +80,7 @@ test('dead letters are listed, shown, asked again one by one, by filter and all,
   const dry = await json(run('redrive', '--code', 'engine_limit', '--dry-run', '--json'));
   expect(dry.data).toEqual({
     dry_run: true,
+    failed_children: [],
     redriven: [{ message_id: why }, { message_id: long }],
     refused: [],
   });
@@ -119,6 +120,7 @@ test('what cannot be asked again is told, with exit code 1; words that do not fi
     ['redrive', 'seven'],
     ['redrive', '--since', 'yesterday'],
     ['dead', '--limit', '0'],
+    ['dead', '1'],
     ['dead', 'show', '0'],
     ['dead', 'show'],
   ];
@@ -127,6 +129,77 @@ test('what cannot be asked again is told, with exit code 1; words that do not fi
     expect({ words, code, stdout }).toEqual({ words, code: 2, stdout: '' });
     expect(stderr).toMatch(/^warmline: /);
   }
+});
+
+test('dead with a message id says how one question is shown', async () => {
+  const { run } = await deadBus();
+  expect((await run('dead', '1')).stderr).toBe(
+    'warmline: to see question 1: warmline dead show 1\n',
+  );
+});
+
+test('when a filter matches nothing, the filter is to blame only if something was given up', async () => {
+  const { run, conversation } = await deadBus();
+  const filter = ['--code', 'busy', '--conversation', conversation];
+  const none = 'none of the 3 that were given up matches\n';
+  expect((await run('dead', ...filter)).stdout).toBe(none);
+  expect((await run('redrive', ...filter)).stdout).toBe(none);
+  expect((await run('dead', '--failed', ...filter)).stdout).toBe(
+    'none of the 4 that were given up or got an error answer matches\n',
+  );
+  const again = ['redrive', '--code', 'engine_error'];
+  expect((await run(...again)).stdout).toMatch(/is asked again as/);
+  expect((await run(...again)).stdout).toMatch(/asked again already; --again/);
+  const empty = onBus(new TempBus().file);
+  expect((await empty('dead', ...filter)).stdout).toBe('no question was given up\n');
+  expect((await empty('redrive', ...filter)).stdout).toBe('no question was given up\n');
+});
+
+test('redrive names what failed because of the questions it asks again', async () => {
+  const temp = new TempBus();
+  const run = onBus(temp.file);
+  const ask = (...parents: unknown[]) =>
+    temp.insert({
+      conversationId: temp.addConversation(),
+      message: query('why?', { depends_on: parents, query_id: `q_${temp.rows().length}` }),
+      metadata: QUESTION_METADATA,
+    });
+  const bus = temp.open();
+  const parent = temp.ask(temp.addConversation(), 'first?');
+  const stranger = ask();
+  await end(bus);
+  const child = ask(parent);
+  const grandchild = ask('q_4');
+  const other = ask(stranger);
+  await end(bus, { code: 'parent_failed', dead: false });
+  const failed = await json(run('dead', '--failed', '--code', 'parent_failed', '--json'));
+  expect(failed.data.dead_letters).toMatchObject(
+    [other, grandchild, child].map((id) => ({ message_id: id })),
+  );
+  expect((await run('redrive', String(parent))).stdout).toContain(
+    `failed because of that: ${child}, ${grandchild}; to ask them again too: warmline redrive ${child} ${grandchild} --failed --db ${temp.file}`,
+  );
+  const next = await json(run('redrive', String(child), '--failed', '--json'));
+  expect(next.data).toMatchObject({ failed_children: [{ message_id: grandchild }] });
+});
+
+test('the time a question was asked has its zone', async () => {
+  const { run, failed } = await deadBus();
+  const shown = await json(run('dead', 'show', String(failed[0]), '--json'));
+  expect(shown.data.asked_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/);
+});
+
+test('a watermark that was put right has to be told to autopolls that run', async () => {
+  const temp = new TempBus();
+  const run = onBus(temp.file);
+  const bus = temp.open();
+  temp.ask(temp.addConversation(), 'why?');
+  await answerAll(bus);
+  temp.peer.exec('UPDATE warmline_cursor SET last_id = last_id + 100');
+  const repair = `warmline verify --repair --db ${temp.file}`;
+  expect((await run('verify')).stdout).toContain(`to put it right: ${repair}`);
+  expect((await run('verify', '--repair')).stdout).toContain('restart the autopolls that run');
+  expect((await run('verify')).stdout).not.toContain('restart');
 });
 
 test('verify tells what is wrong with exit code 1, and puts it right with --repair', async () => {

@@ -1,4 +1,9 @@
-import { type DeadLetter, listDeadLetters, questionDetails } from '../../../src/bus/index.js';
+import {
+  type DeadLetter,
+  listDeadLetters,
+  questionDetails,
+  type SqliteBus,
+} from '../../../src/bus/index.js';
 import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
@@ -23,15 +28,20 @@ interface DeadWords extends FilterWords {
 const DEFAULT_LIMIT = 50;
 /** So much of a question stands in its line. */
 const LINE_CHARS = 60;
+const MOST_COUNTED = 10_000;
 
-export async function dead(words: Words): Promise<number> {
+export async function dead(words: Words, messageId?: string): Promise<number> {
+  if (messageId !== undefined) {
+    const id = parseMessageId(messageId);
+    throw new UsageError(`to see question ${id}: warmline dead show ${id}`);
+  }
   const { limit = DEFAULT_LIMIT, before, json } = words as DeadWords;
   return withBus(words, (bus) => {
     const page = listDeadLetters(bus, filterOf(words), { limit, beforeId: before });
     const { letters, nextBeforeId } = page;
     if (json === true) {
       printJson({ dead_letters: letters.map(toWire), next_before: nextBeforeId ?? null });
-    } else if (letters.length === 0) printText('no question was given up');
+    } else if (letters.length === 0) printText(nothingMatches(bus, words));
     else {
       printText(asTable(letters));
       if (nextBeforeId !== undefined) printText(`\nolder ones: --before ${nextBeforeId}`);
@@ -51,6 +61,16 @@ export async function deadShow(words: Words, messageId: string): Promise<number>
     else printText(detailsAsText(details, again));
     return EXIT.ok;
   });
+}
+
+/** Why a list is empty: nothing was given up, or the filter is to blame. */
+export function nothingMatches(bus: SqliteBus, { failed }: Words): string {
+  const all = { includeFailed: failed === true };
+  const { letters, nextBeforeId } = listDeadLetters(bus, all, { limit: MOST_COUNTED });
+  if (letters.length === 0) return 'no question was given up';
+  const count = nextBeforeId === undefined ? letters.length : `more than ${MOST_COUNTED}`;
+  const failures = all.includeFailed ? ' or got an error answer' : '';
+  return `none of the ${count} that were given up${failures} matches`;
 }
 
 export function filterOf(words: Words) {

@@ -1,4 +1,6 @@
 import {
+  listDeadLetters,
+  questionDetails,
   type Redriven,
   type RedriveOptions,
   redriveMatching,
@@ -8,8 +10,8 @@ import {
 import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
-import { printJson, printText } from '../output.js';
-import { filterOf, parseMessageId } from './dead.js';
+import { printableLine, printJson, printText } from '../output.js';
+import { filterOf, nothingMatches, parseMessageId } from './dead.js';
 
 interface RedriveWords {
   readonly all?: boolean;
@@ -30,10 +32,65 @@ export async function redrive(words: Words, given: readonly string[]): Promise<n
       results.push(...page);
       if (json !== true) for (const result of page) printText(sentence(result, dryRun === true));
     }
-    if (json === true) printJson(toWire(results, dryRun === true));
-    else if (results.length === 0) printText('no question that matches was given up');
+    const children = failedBecauseOf(bus, results);
+    if (json === true) printJson(toWire(results, children, dryRun === true));
+    else if (results.length === 0) printText(nothingToAsk(bus, words));
+    else if (children.length > 0) printText(childrenText(children, bus.file));
     return results.every(({ did }) => did === 'redriven') ? EXIT.ok : EXIT.failed;
   });
+}
+
+function nothingToAsk(bus: SqliteBus, words: Words): string {
+  const { letters } = listDeadLetters(bus, filterOf(words), { limit: 1 });
+  if (letters.length === 0) return nothingMatches(bus, words);
+  return 'all that match have been asked again already; --again asks them once more';
+}
+
+/** They end for good when a question they depend on gets no answer. */
+const BECAUSE_OF_PARENT = { code: 'parent_failed', includeFailed: true };
+/** The latest so many are looked at. */
+const MOST_CHILDREN = 1_000;
+/** More are not named one by one. */
+const MOST_NAMED = 20;
+
+/** Questions that failed because one of these did, or one that failed so, and are not asked again. */
+function failedBecauseOf(bus: SqliteBus, results: readonly Redriven[]): number[] {
+  const parents = new Set<number | string>();
+  const asked = results.flatMap((each) => (each.did === 'redriven' ? [each.questionId] : []));
+  if (asked.length === 0) return [];
+  const { letters } = listDeadLetters(bus, BECAUSE_OF_PARENT, { limit: MOST_CHILDREN });
+  const waiting = letters.filter(({ redrivenAs }) => redrivenAs === undefined);
+  if (waiting.length === 0) return [];
+  const add = (id: number) => {
+    const question = questionDetails(bus, id)?.question;
+    parents.add(id);
+    if (question?.kind === 'question' && question.queryId !== undefined) {
+      parents.add(question.queryId);
+    }
+  };
+  for (const id of asked) add(id);
+  // A parent has the lower id, so it is known before its children are looked at.
+  return waiting
+    .map(({ questionId }) => questionId)
+    .sort((one, other) => one - other)
+    .filter((id) => {
+      const question = questionDetails(bus, id)?.question;
+      if (asked.includes(id) || question?.kind !== 'question') return false;
+      if (!question.dependsOn.some((name) => parents.has(name))) return false;
+      add(id);
+      return true;
+    });
+}
+
+function childrenText(children: readonly number[], file: string): string {
+  const bus = `--db ${printableLine(file)}`;
+  const ids = children.slice(0, MOST_NAMED);
+  const others = children.length > MOST_NAMED ? ` and ${children.length - MOST_NAMED} more` : '';
+  const command =
+    others === ''
+      ? `warmline redrive ${ids.join(' ')} --failed ${bus}`
+      : `warmline redrive --code parent_failed --failed ${bus}`;
+  return `failed because of that: ${ids.join(', ')}${others}; to ask them again too: ${command}`;
 }
 
 /** @throws UsageError */
@@ -65,9 +122,10 @@ function sentence(result: Redriven, isDryRun: boolean): string {
     : `question ${result.questionId} is asked again as question ${result.againId}`;
 }
 
-function toWire(results: readonly Redriven[], isDryRun: boolean) {
+function toWire(results: readonly Redriven[], children: readonly number[], isDryRun: boolean) {
   return {
     dry_run: isDryRun,
+    failed_children: children.map((id) => ({ message_id: id })),
     redriven: results.flatMap((result) =>
       result.did === 'redriven'
         ? [{ message_id: result.questionId, ...(!isDryRun && { again_id: result.againId }) }]

@@ -1,6 +1,6 @@
 import { isExpired, type SqliteBus } from '../../../src/bus/index.js';
 import { openBus } from '../bus-file.js';
-import { type SentQuestion, sendQuestion, waitForAnswer } from '../bus-question.js';
+import { type SentQuestion, sendQuestion, waitForAnswer, whyNoAnswer } from '../bus-question.js';
 import { EXIT } from '../failure.js';
 import { needBus, settingsFor, type Words } from '../options.js';
 import { printable, printJson, printSources, printText, StatusLine } from '../output.js';
@@ -74,7 +74,7 @@ async function printAnswer(
   });
   if (answer === undefined) {
     throw new Error(
-      `no answer to message ${messageId} in ${conversationId} within ${timeout} ms; it stays on the bus. Is an autopoll running? See: warmline doctor --db ${file}`,
+      `no answer to message ${messageId} in ${conversationId} within ${timeout} ms; it stays on the bus (${whyNoAnswer(bus, messageId)}). See: warmline doctor --db ${file}`,
     );
   }
   if (json === true) {
