@@ -149,3 +149,28 @@ test.each([
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(said);
 });
+
+test('a time-out of an engine that nobody knows is set, with a warning', async () => {
+  const file = join(tempDir(), 'bus.db');
+  const [here = ''] = await makeBus(file, 1);
+  addTurns(file, here, 1, 1_000);
+  const set = (engine: string) =>
+    warmline('timeouts', 'set', '60000', '--db', file, '--engine', engine);
+  expect(await set('fake')).toMatchObject({ code: 0, stderr: '' });
+  expect(await set('fakt')).toMatchObject({
+    code: 0,
+    stdout: 'a turn may take 1 min 0 s: every conversation, fakt\n',
+    stderr: expect.stringMatching(/^warmline: no engine fakt is configured here/),
+  });
+});
+
+test('taking a time-out away says whether there was one', async () => {
+  const file = join(tempDir(), 'bus.db');
+  await makeBus(file, 0);
+  const set = async (value: string) =>
+    (await warmline('timeouts', 'set', value, '--db', file)).stdout;
+  const where = 'every conversation, every engine\n';
+  expect(await set('default')).toBe(`there was no time-out: ${where}`);
+  await set('60000');
+  expect(await set('default')).toBe(`no time-out of its own any more: ${where}`);
+});

@@ -12,9 +12,9 @@ import {
 import { systemClock } from '../../../src/clock.js';
 import type { Settings } from '../../../src/config/index.js';
 import { withBus } from '../bus-file.js';
-import { EXIT, UsageError } from '../failure.js';
+import { complain, EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
-import { duration, printJson, printText } from '../output.js';
+import { duration, printableLine, printJson, printText } from '../output.js';
 import { rowsOf } from '../report.js';
 
 interface TimeoutWords {
@@ -33,7 +33,7 @@ export async function timeouts(words: Words, action?: string, value?: string): P
   const given = words as TimeoutWords;
   refuseMixtures(given, action);
   return withBus(words, async (bus, settings) => {
-    if (action === 'set') return await set(bus, given, value);
+    if (action === 'set') return await set(bus, settings, given, value);
     const all = recommendations(bus, settings);
     return given.apply === true ? await apply(bus, settings, all, given) : list(all, given);
   });
@@ -52,17 +52,40 @@ function refuseMixtures({ conversation, engine, apply, yes }: TimeoutWords, acti
   if (yes === true && apply !== true) throw new UsageError('--yes goes with --apply');
 }
 
-async function set(bus: SqliteBus, given: TimeoutWords, value: string | undefined) {
+async function set(
+  bus: SqliteBus,
+  settings: Settings,
+  given: TimeoutWords,
+  value: string | undefined,
+): Promise<number> {
   const { conversation: conversationId = '', engine = '', json } = given;
   const timeoutMs = parseTimeout(value);
   if (conversationId !== '') requireConversation(bus, conversationId);
-  await changeTimeouts(bus, [{ conversationId, engine, timeoutMs }], 'set');
+  if (timeoutMs !== undefined && !isKnown(bus, settings, engine))
+    complain(new Error(strange(engine)));
+  const changed = await changeTimeouts(bus, [{ conversationId, engine, timeoutMs }], 'set');
   const where = scope(conversationId, engine);
   if (json === true) {
     printJson({ conversation_id: conversationId, engine, timeout_ms: timeoutMs ?? null });
-  } else if (timeoutMs === undefined) printText(`no time-out of its own any more: ${where}`);
-  else printText(`a turn may take ${duration(timeoutMs)}: ${where}`);
+  } else if (timeoutMs === undefined) {
+    const had = changed === 0 ? 'there was no time-out' : 'no time-out of its own any more';
+    printText(`${had}: ${where}`);
+  } else printText(`a turn may take ${duration(timeoutMs)}: ${where}`);
   return EXIT.ok;
+}
+
+/** Whether an engine is one of the settings here, or has tried a question of this bus. */
+function isKnown(bus: SqliteBus, { engines }: Settings, engine: string): boolean {
+  if (engine === '' || engines.some(({ name }) => name === engine)) return true;
+  const tried = `SELECT 1 FROM warmline_daily WHERE session = :session AND engine = :engine
+                 UNION ALL SELECT 1 FROM warmline_done WHERE session = :session AND engine = :engine
+                 LIMIT 1`;
+  const { session } = bus;
+  return bus.read((db) => db.prepare(tried).get({ session, engine }) !== undefined);
+}
+
+function strange(engine: string): string {
+  return `no engine ${printableLine(engine)} is configured here, and none has tried a question of this bus; the time-out is kept for when one does: check --engine`;
 }
 
 /** @throws UsageError */
