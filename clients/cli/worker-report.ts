@@ -14,6 +14,9 @@ const REASONS: Readonly<Record<string, string>> = {
   engine_auth: 'login refused',
 };
 
+/** A park is told by `parkText`, from a row that is never old. */
+const HAS_ITS_LINE = 'engine_parked';
+
 /** A pass that is overdue by less is under way, in milliseconds. */
 const LATE_MS = 15_000;
 
@@ -75,9 +78,11 @@ export function workerText(worker: WorkerWire): string[] {
   const asOf = `(as of ${duration(worker.seen_ago_ms)} ago)`;
   return [
     `autopoll ${Number(state.pid ?? 0)}: ${life}; ${reaperText(worker)}; it found ${counts.join(', ')}`,
-    ...objectsIn(state.warnings).map(
-      (warning) => `  ${paint('yellow', text(warning.severity))}: ${text(warning.message)} ${asOf}`,
-    ),
+    ...objectsIn(state.warnings)
+      .filter(({ kind }) => kind !== HAS_ITS_LINE)
+      .map(({ severity, message }) => {
+        return `  ${paint('yellow', text(severity))}: ${text(message)} ${asOf}`;
+      }),
   ];
 }
 

@@ -13,7 +13,10 @@ const WORKER = {
     next_pass_ms: 4_900,
     found_total: { expired: 2, gone: 1, failed: 0 },
     parks: [{ engine: 'slow', message: 'usage limit', waiting: 3 }],
-    warnings: [{ severity: 'severe', message: '12 MiB are free where the bus is' }],
+    warnings: [
+      { kind: 'engine_parked', severity: 'warning', message: 'slow takes no work' },
+      { severity: 'severe', message: '12 MiB are free where the bus is' },
+    ],
   },
 };
 
