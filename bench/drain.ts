@@ -16,7 +16,7 @@ export async function drain(
   const once = async (oldRows: number) => {
     await makeBus(file, { questions: size.questions, conversations: CONVERSATIONS, oldRows });
     const words = ['autopoll', '--db', file, '--port', String(warm.port), '--once'];
-    await runWarmline(...words, '--concurrency', '256', '--log-level', 'warn');
+    await runWarmline(...words, '--concurrency', '256', '--log-level', 'error');
     const { answers, rate } = recordedRate(file);
     if (answers !== size.questions) throw new Error(`${answers} of ${size.questions} answered`);
     return rate;
