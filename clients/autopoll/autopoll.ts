@@ -361,6 +361,7 @@ export class Autopoll {
 
   /** Submitted at once unless a secret may be inside, so that answers of one chunk stay together. */
   #complete(lease: Lease, answer: Answer) {
+    failpoint('ans.pre');
     if (!mayHoldSecret(answer)) return this.#parts.bus.complete(lease, answer);
     return withoutSecrets(answer).then((safe) => this.#parts.bus.complete(lease, safe));
   }

@@ -133,7 +133,6 @@ export class SqliteBus implements Bus {
 
   complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
     this.#mine.forget(lease.token);
-    failpoint('ans.pre');
     return this.#writer.submit(
       'settle',
       () => this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
