@@ -10,6 +10,7 @@ import { startSummary, summaryText } from '../bus-summary.js';
 import { UsageError } from '../failure.js';
 import { needBus, settingsFor, type Words } from '../options.js';
 import { announceReady, printJson, printText } from '../output.js';
+import { AUTOPOLL } from '../sections.js';
 
 interface AutopollWords {
   readonly once?: boolean;
@@ -17,15 +18,7 @@ interface AutopollWords {
 }
 
 export async function autopoll(words: Words): Promise<number> {
-  const settings = await settingsFor(
-    words,
-    'bus',
-    'address',
-    'autopoll',
-    'warnings',
-    'turns',
-    'process',
-  );
+  const settings = await settingsFor(words, ...AUTOPOLL);
   const { once = false, json = false } = words as AutopollWords;
   if (json && !once) throw new UsageError('--json prints the summary of --once; give both');
   const db = needBus(settings);

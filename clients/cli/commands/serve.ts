@@ -6,19 +6,11 @@ import { startServer } from '../../../src/serve.js';
 import { startWatchdog } from '../../../src/watchdog/index.js';
 import { settingsFor, type Words } from '../options.js';
 import { announceReady } from '../output.js';
+import { BRIDGE } from '../sections.js';
 
 export async function serve(words: Words): Promise<number> {
   const { concurrency, maxSessions = concurrency } = words;
-  const settings = await settingsFor(
-    { ...words, maxSessions },
-    'address',
-    'engine',
-    'context',
-    'sessions',
-    'turns',
-    'server',
-    'process',
-  );
+  const settings = await settingsFor({ ...words, maxSessions }, ...BRIDGE);
   const { drainMs, logLevel, watchdogMs } = settings.process;
   const log = createLogger({ level: logLevel });
   setProbes(settings.process, log);

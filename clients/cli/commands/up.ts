@@ -1,23 +1,21 @@
-import { describedSettings, type Section } from '../../../src/config/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
 import { openBus } from '../bus-file.js';
 import { flagsOf, needBus, settingsFor, type Words } from '../options.js';
 import { announceReady } from '../output.js';
 import { Pair } from '../pair.js';
+import { PAIR } from '../sections.js';
 import { ChildFailed } from '../supervisor.js';
 
-const ALL: readonly Section[] = [...new Set(describedSettings().map(({ section }) => section))];
-
 export async function up(words: Words): Promise<number> {
-  const settings = await settingsFor(words, ...ALL);
+  const settings = await settingsFor(words, ...PAIR);
   const db = needBus(settings);
   // A bus that cannot be used is found before anything runs.
   await openBus({ file: db, create: words.create === true }).close();
   const { drainMs, logLevel } = settings.process;
   const log = createLogger({ level: logLevel });
   const pair = new Pair({
-    flags: flagsOf(words, ALL),
+    flags: flagsOf(words, PAIR),
     drainMs,
     onDeath: (what, delayMs) => log.error({ delayMs }, `${what}; starting it again`),
   });
