@@ -32,14 +32,24 @@ const ALLOWED: Record<string, readonly string[]> = {
     'src/sessions',
     'src/bridge',
     'src/server',
+    'src/http',
+    'src/bus',
     'src/watchdog',
     'src/config',
   ],
   'clients/socket': [...LEAVES, 'src/protocol'],
   'clients/autopoll': [...LEAVES, 'src/bus', 'clients/socket'],
   'clients/monitor': [...LEAVES, 'src/bus'],
+  'clients/daemon': [...LEAVES, 'src/bus', 'src/config', 'src/lifecycle.ts', 'clients/autopoll'],
+  'clients/top': [...LEAVES, 'src/bus', 'clients/socket', 'clients/monitor'],
+  'clients/mcp': [...LEAVES, 'src/bus', 'clients/socket', 'clients/monitor'],
+  'src/http': [...LEAVES, 'src/protocol', 'src/bridge', 'src/bus'],
   'clients/cli': [
     ...LEAVES,
+    'clients/monitor',
+    'clients/daemon',
+    'clients/top',
+    'clients/mcp',
     'src/serve.ts',
     'src/lifecycle.ts',
     'src/config',
@@ -74,7 +84,7 @@ interface Import {
 
 function sources(directory: string): string[] {
   return readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
 }
 
