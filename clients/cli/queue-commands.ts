@@ -1,17 +1,8 @@
 /** The commands that look into the queue of a bus and put it right. */
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Words } from './options.js';
+import type { Frame } from './frame.js';
 import { withSettings } from './options.js';
 import { microsecondsSince } from './since.js';
-
-type Action = (words: Words, ...given: (string & readonly string[])[]) => Promise<number>;
-
-interface Frame {
-  /** Describes a command of the program. */
-  readonly command: (name: string, summary: string) => Command;
-  /** Runs the action of a command, and keeps its exit code. */
-  readonly run: (load: () => Promise<Action>) => (...given: unknown[]) => Promise<void>;
-}
 
 export function addQueueCommands({ command, run }: Frame): void {
   const dead = withSettings(
@@ -51,6 +42,14 @@ export function addQueueCommands({ command, run }: Frame): void {
       .option('--json', 'print the findings as JSON'),
     'bus',
   ).action(run(async () => (await import('./commands/verify.js')).verify));
+
+  withSettings(
+    command('backup', 'copy a bus that is in use, and prove the copy whole')
+      .requiredOption('--out <FILE>', 'where the copy goes')
+      .option('--force', 'replace a file that is there already')
+      .option('--json', 'print the result as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/backup.js')).backup));
 }
 
 function withFilter(command: Command): Command {

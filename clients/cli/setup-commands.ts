@@ -1,0 +1,21 @@
+/** The commands that need nothing running: to try it out. */
+import type { Frame } from './frame.js';
+import { milliseconds, withSetting } from './options.js';
+
+export function addSetupCommands({ command, run }: Frame): void {
+  withSetting(
+    command('demo', 'show the whole way of a question, on a bus made for it').option(
+      '--once',
+      'stop after the answer',
+    ),
+    'port',
+  ).action(run(async () => (await import('./commands/demo.js')).demo));
+
+  command('fake-model', 'run a model API without a model, to try engines out')
+    .option('--host <HOST>', 'loopback address to listen on', '127.0.0.1')
+    .option('--port <N>', 'port to listen on; 0 takes a free one', '0')
+    .option('--delay-ms <MS>', 'silence before each answer', milliseconds)
+    .option('--script <WORDS>', 'what to do with every request, such as "status=429 reset=60"')
+    .option('--json', 'log in JSON lines on a terminal, too')
+    .action(run(async () => (await import('./commands/fake-model.js')).fakeModel));
+}
