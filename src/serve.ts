@@ -240,6 +240,7 @@ function poolLimits(engine: EngineSettings): PoolLimits {
     maxTurns: engine.sessionMaxTurns,
     maxAgeMs: engine.sessionMaxAgeMs,
     maxMemoryBytes: engine.sessionMaxBytes,
+    maxAnswerChars: engine.answerMaxChars,
     firstByteMs: engine.firstByteMs,
     idleGapMs: engine.idleGapMs,
     totalMs: engine.turnTimeoutMs,

@@ -125,6 +125,7 @@ export const INHERITED = [
   'sessionMaxTurns',
   'sessionMaxAgeMs',
   'sessionMaxBytes',
+  'answerMaxChars',
   'sessionOpenMs',
   'firstByteMs',
   'questionTimeoutMs',

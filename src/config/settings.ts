@@ -147,6 +147,12 @@ const Sessions = z.object({
     min: 1,
     about: 'memory at which a session is replaced',
   }),
+  answerMaxChars: whole(16 * MIB, {
+    unit: 'CHARS',
+    min: 1,
+    max: 20 * MIB,
+    about: 'longest answer; an engine that says more is stopped',
+  }),
   sessionOpenMs: whole(60_000, { unit: 'MS', min: 1, about: 'longest start of a session' }),
   firstByteMs: whole(120_000, {
     unit: 'MS',

@@ -20,7 +20,10 @@ export interface PoolLimits extends ClockLimits, WearLimits {
   readonly resetMs: number;
   /** Longest time the end of a session is waited for. */
   readonly closeMs: number;
-  /** Longest answer, in UTF-16 units; an engine that says more is stopped. */
+  /**
+   * Longest answer, in UTF-16 units; an engine that says more is stopped. A unit takes up to three
+   * bytes of UTF-8, and clients take replies of up to 64 MiB: beyond 20 Mi some would not arrive.
+   */
   readonly maxAnswerChars: number;
   readonly backoff: BackoffLimits;
 }
@@ -39,6 +42,6 @@ export const DEFAULT_LIMITS: PoolLimits = {
   maxAgeMs: 6 * 3_600_000,
   maxMemoryBytes: 600 * 1024 * 1024,
   maxFaults: 2,
-  maxAnswerChars: 4 * 1024 * 1024,
+  maxAnswerChars: 16 * 1024 * 1024,
   backoff: DEFAULT_BACKOFF,
 };

@@ -371,5 +371,8 @@ function isSessionsFault({ code }: WarmlineError): boolean {
 const REPLACED = fault('engine_error', 'the session is replaced; ask again');
 
 function tooLong(maxChars: number): WarmlineError {
-  return fault('engine_error', `the answer is longer than ${maxChars} characters; ask for less`);
+  return fault(
+    'engine_error',
+    `the answer is longer than ${maxChars} characters; ask for less, or raise answer_max_chars`,
+  );
 }

@@ -26,8 +26,7 @@ export async function startServer(options: LiveOptions = {}): Promise<LiveServer
   const log = createLogger({ level: 'silent' });
   const root = await mkdtemp(join(tmpdir(), 'warmline-live-'));
   const bridge = createBridge({
-    // Answers longer than the usual limit: the clients promise to take them.
-    engines: [{ engine: new FakeEngine(), limits: { maxAnswerChars: 64 * 1024 * 1024 } }],
+    engines: [{ engine: new FakeEngine() }],
     contexts: await createContextRoots({ roots: [root], maxBytes: DEFAULT_MAX_CONTEXT_BYTES }),
     clock: systemClock,
     log,
