@@ -1,5 +1,8 @@
 /** What commands print: data for programs on standard output, text for people beside it. */
 import { styleText } from 'node:util';
+import { printable, printableLine } from '../../src/text.js';
+
+export { duration, printable, printableLine } from '../../src/text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -15,20 +18,6 @@ export function printText(text: string): void {
 export function paint(style: Style, text: string): string {
   const { stdout } = process;
   return stdout.isTTY && stdout.hasColors() ? styleText(style, text) : text;
-}
-
-/**
- * Text that others wrote, safe for a terminal: control characters could move the cursor, rename
- * the window or hide what was printed before.
- */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\r\n/g, '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
-}
-
-/** The same where a line end or a tab would make up a line or a column of its own. */
-export function printableLine(text: string): string {
-  return printable(text).replace(/[\t\n\u2028\u2029]+/g, ' ');
 }
 
 export function printSources(sources: readonly string[]): void {
@@ -76,23 +65,4 @@ export function table(headings: readonly string[], rows: readonly (readonly unkn
       .join('  ')
       .trimEnd();
   return [paint('bold', line(headings)), ...cells.map(line)].join('\n');
-}
-
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-
-/** A time for people, in its two largest units: `3 h 43 min`. */
-export function duration(ms: number): string {
-  if (ms < 1000) return `${Number(ms.toFixed(1))} ms`;
-  if (ms < MINUTE_MS) return `${Number((ms / 1000).toFixed(1))} s`;
-  if (ms < HOUR_MS) return twoUnits(ms, [MINUTE_MS, 'min'], [1000, 's']);
-  if (ms < DAY_MS) return twoUnits(ms, [HOUR_MS, 'h'], [MINUTE_MS, 'min']);
-  return twoUnits(ms, [DAY_MS, 'd'], [HOUR_MS, 'h']);
-}
-
-type Unit = readonly [ms: number, name: string];
-
-function twoUnits(ms: number, [large, largeName]: Unit, [small, smallName]: Unit): string {
-  return `${Math.floor(ms / large)} ${largeName} ${Math.floor((ms % large) / small)} ${smallName}`;
 }
