@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly spoolDir: string | undefined;
   /** Time between two looks for damage in the bus, in milliseconds; 0 means never. */
   readonly checkEveryMs: number;
+  /** How often the bus is looked at for changes that no file event told of, in milliseconds. */
+  readonly fallbackEveryMs: number;
   readonly figures: FigureSettings;
   /** Who is told of warnings beside the log: a program with its arguments, a web address. */
   readonly warn: {
@@ -55,7 +57,10 @@ export async function runAutopoll(options: RunOptions): Promise<void> {
   const fatal = new AbortController();
   const { db: file, session, spoolDir, checkEveryMs } = options;
   const trouble = new BusTrouble(systemClock);
-  const busOptions = { file, session, observer: observe(log, fatal, trouble) };
+  const busOptions = {
+    ...{ file, session, slowLookMs: options.fallbackEveryMs },
+    observer: observe(log, fatal, trouble),
+  };
   const bus = spoolDir ? openSpooledBus(busOptions, spoolDir, log) : openSqliteBus(busOptions);
   const clocks = new TurnClocks(bus);
   bus.watch(() => clocks.stale());

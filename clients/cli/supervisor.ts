@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { STOP_MESSAGE } from '../../src/lifecycle.js';
 import { EXIT } from './failure.js';
 
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+/** The program of every command. */
+export const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;

@@ -75,6 +75,7 @@ export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus } from './memory/store.js';
 export { composeQuestion, type QuestionText } from './new-question.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
+export { formatOwner, isGone, isRunning, parseOwner, thisProcess } from './owner.js';
 export { isSuspect, redact } from './redact.js';
 export {
   DEFAULT_RETRY,

@@ -47,6 +47,17 @@ export function isGone(text: string, here: Owner): boolean {
   return start !== undefined && start !== owner.start;
 }
 
+/**
+ * True only when the owner provably runs now, as one of the processes we can see: a signal to its
+ * pid reaches it and nobody else. In doubt the answer is false.
+ */
+export function isRunning(text: string, here: Owner): boolean {
+  const owner = parseOwner(text);
+  if (!owner || owner.boot === '' || owner.start === '') return false;
+  const isSeen = owner.boot === here.boot && owner.namespace === here.namespace;
+  return isSeen && startTime(owner.pid) === owner.start;
+}
+
 function isFree(pid: number): boolean {
   try {
     process.kill(pid, 0);

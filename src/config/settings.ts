@@ -218,6 +218,13 @@ const Autopoll = z.object({
     min: 10,
     about: 'how often questions of dead or stuck holders are looked for',
   }),
+  fallbackEveryMs: whole(1_000, {
+    unit: 'MS',
+    min: 10,
+    max: 3_600_000,
+    about:
+      'how often the bus is looked at in case the system told of no change; otherwise a new question is noticed at once',
+  }),
   heartbeatEveryMs: whole(30_000, {
     unit: 'MS',
     min: 100,

@@ -89,6 +89,7 @@ describe('a commit of another program is noticed', () => {
     const noticed = new Promise<void>((resolve) => {
       const wake = new Wake({
         file: join(tempDir(), 'no', 'such', 'directory', 'bus.db'),
+        slowLookMs: 50,
         version: () => version,
         changed: resolve,
         check: () => {

@@ -43,6 +43,7 @@ export async function autopoll(words: Words): Promise<number> {
       },
       spoolDir: settings.autopoll.spoolDir ?? usualSpoolDir(),
       checkEveryMs: settings.autopoll.checkEveryMs,
+      fallbackEveryMs: settings.autopoll.fallbackEveryMs,
       figures: figureSettings(settings),
       warn: {
         command: settings.warnings.warnCommand,

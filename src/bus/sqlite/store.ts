@@ -18,6 +18,8 @@ import type {
   RetryRequest,
   Side,
   StoredAnswer,
+  Withdrawal,
+  Withdrawn,
 } from '../bus.js';
 import { BusError } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
@@ -35,8 +37,10 @@ import { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
 import { readStats } from './stats.js';
 import { Wake } from './wake.js';
+import { Withdrawals } from './withdrawals.js';
 import { Writer } from './writer.js';
 
+const SLOW_LOOK_MS = 1_000;
 /** Conversations whose heartbeat is written in one transaction. */
 const HEARTBEAT_PAGE = 500;
 
@@ -46,6 +50,8 @@ export interface SqliteBusOptions extends OpenBusOptions {
   readonly session?: Side;
   readonly clock?: Clock;
   readonly observer?: BusObserver;
+  /** How often a watched bus is looked at for changes that no file event told of, in milliseconds. */
+  readonly slowLookMs?: number;
   /** Who we are, for tests that play several processes in one. */
   readonly owner?: Owner;
 }
@@ -60,6 +66,7 @@ export class SqliteBus implements Bus {
   readonly session: Side;
   readonly #observer: BusObserver;
   readonly #clock: Clock;
+  readonly #slowLookMs: number;
   readonly #stamp: () => number;
   readonly #writer: Writer;
   readonly #ingest: Ingest;
@@ -69,6 +76,7 @@ export class SqliteBus implements Bus {
   readonly #bus: BusFile;
   readonly #mine: OwnLeases;
   readonly #reaper: Reaper;
+  readonly #withdrawals: Withdrawals;
   #wake: Wake | undefined;
   #closed = false;
   readonly #listeners = new Set<() => void>();
@@ -79,6 +87,7 @@ export class SqliteBus implements Bus {
     const owner = options.owner ?? thisProcess();
     this.#observer = options.observer ?? {};
     this.#clock = options.clock ?? systemClock;
+    this.#slowLookMs = options.slowLookMs ?? SLOW_LOOK_MS;
     this.#stamp = monotoneStamps(this.#clock);
     this.#mine = new OwnLeases(this.#clock);
     this.#bus = new BusFile(options.file, options, () => this.#reopened());
@@ -99,6 +108,9 @@ export class SqliteBus implements Bus {
       owner,
       clock: this.#clock,
       mine: this.#mine,
+    });
+    this.#withdrawals = new Withdrawals({
+      ...{ session: this.session, settlements: this.#settlements, answers: this.#answers },
     });
     this.#writer = this.#createWriter();
   }
@@ -153,6 +165,16 @@ export class SqliteBus implements Bus {
     );
   }
 
+  async withdraw(questionId: number, how: Withdrawal): Promise<Withdrawn> {
+    const withdrawn = await this.#withdrawals.run(questionId, how, {
+      read: (look) => this.#read(look),
+      settle: (run) => this.#settle((sql) => run(sql, this.#stamp())),
+    });
+    // Who works on it here is not told by a watch on what others commit.
+    this.#tellListeners();
+    return withdrawn;
+  }
+
   async reap(): Promise<Reaped> {
     const plan = this.#read((sql) => this.#reaper.plan(sql));
     failpoint('reap.select');
@@ -204,6 +226,7 @@ export class SqliteBus implements Bus {
     this.#listeners.add(listener);
     this.#wake ??= new Wake({
       file: this.#bus.realPath,
+      slowLookMs: this.#slowLookMs,
       version: () => this.#dataVersion(),
       changed: () => this.#tellListeners(),
       check: () => this.#checkFile(),

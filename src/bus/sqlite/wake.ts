@@ -11,7 +11,6 @@ import { basename, dirname } from 'node:path';
 
 /** When to look after an event, in milliseconds. */
 const LOOKS_MS = [0, 1, 1, 1, 2, 4, 8, 16, 32] as const;
-const SLOW_LOOK_MS = 1000;
 /**
  * After a quiet time the first looks follow each other without a pause for this long: a timer is
  * never shorter than a millisecond, and most commits become visible sooner. On a busy bus, whose
@@ -22,6 +21,8 @@ const QUIET_MS = 15;
 
 export interface WakeOptions {
   readonly file: string;
+  /** Time between two looks that no event asks for, in milliseconds. */
+  readonly slowLookMs: number;
   /** A number that changes with each commit of another connection (`PRAGMA data_version`). */
   readonly version: () => number;
   readonly changed: () => void;
@@ -48,7 +49,7 @@ export class Wake {
     this.#wal = `${name}-wal`;
     this.#files = [name, this.#wal, `${name}-shm`];
     this.#version = options.version();
-    this.#slow = setInterval(() => this.#slowLook(), SLOW_LOOK_MS);
+    this.#slow = setInterval(() => this.#slowLook(), options.slowLookMs);
     this.#watch();
   }
 
