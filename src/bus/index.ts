@@ -29,6 +29,25 @@ export {
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
 export {
+  actAs,
+  audit,
+  type Credentials,
+  type Denied,
+  isSameSecret,
+  lookForMessages,
+  type OpenedConversation,
+  openConversation,
+  type PartnerMessage,
+  type PartnerStatus,
+  partnerStatus,
+  type Seat,
+  sealedQuestion,
+  sendAs,
+  setStatus,
+  takeMessages,
+  writerOf,
+} from './admin/partners.js';
+export {
   type Bounds,
   type Latency,
   planAdaptive,
@@ -74,9 +93,9 @@ export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus } from './memory/store.js';
 export { composeQuestion, type QuestionText } from './new-question.js';
-export { type ParsedQuestion, parseQuestion } from './question.js';
 export { formatOwner, isGone, isRunning, parseOwner, thisProcess } from './owner.js';
-export { isSuspect, redact } from './redact.js';
+export { type ParsedQuestion, parseQuestion } from './question.js';
+export { isSuspect, redact, redactMessage } from './redact.js';
 export {
   DEFAULT_RETRY,
   type Failure,

@@ -63,6 +63,46 @@ export async function redact(text: string): Promise<string> {
   return redactByRules(clean);
 }
 
+/**
+ * The same for a whole `message` as others write it: text, or JSON whose strings are looked at one by
+ * one, each with the name it stands under, so that the row stays the JSON it was.
+ */
+export async function redactMessage(message: string): Promise<string> {
+  if (!isSuspect(message)) return message;
+  const root = { message: parseContainer(message) };
+  if (root.message === undefined) return redact(message);
+  let isChanged = false;
+  // With a list of our own: a message may be nested deeper than calls can be.
+  const open: object[] = [root];
+  for (let holder = open.pop(); holder !== undefined; holder = open.pop()) {
+    for (const [name, value] of Object.entries(holder)) {
+      if (typeof value === 'object' && value !== null) open.push(value);
+      if (typeof value !== 'string' || !isSuspect(`${name}=${value}`)) continue;
+      const clean = await redactNamed(Array.isArray(holder) ? '' : `${name}=`, value);
+      if (clean === value) continue;
+      isChanged = true;
+      Object.defineProperty(holder, name, { value: clean, enumerable: true });
+    }
+  }
+  return isChanged ? JSON.stringify(root.message) : message;
+}
+
+/** A password alone looks like any word; the name it stands under tells. */
+async function redactNamed(prefix: string, value: string): Promise<string> {
+  const clean = await redact(prefix + value);
+  return clean.startsWith(prefix) ? clean.slice(prefix.length) : REDACTED;
+}
+
+/** The object or list that a text is the JSON of; undefined for any other text. */
+function parseContainer(text: string): object | undefined {
+  if (!/^\s*[{[]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Called with the groups of a match: a pattern without a group passes its offset there. */
 function keepPrefix(_match: string, prefix: unknown): string {
   return (typeof prefix === 'string' ? prefix : '') + REDACTED;
