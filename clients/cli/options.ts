@@ -57,9 +57,20 @@ export function withAlias(command: Command, flag: string, key: string): Command 
   return command;
 }
 
+/** The flag of a setting. */
+export class SettingOption extends Option {
+  constructor(
+    flags: string,
+    about: string,
+    readonly setting: Described,
+  ) {
+    super(flags, about);
+  }
+}
+
 function toOption(setting: Described, about: string): Option {
   const flags = setting.value === '' ? setting.flag : `${setting.flag} <${setting.value}>`;
-  const option = new Option(flags, about + standardText(setting));
+  const option = new SettingOption(flags, about + standardText(setting), setting);
   option.helpGroup(HEADINGS[setting.section]);
   if (setting.value === '') return option;
   return option.argParser((given: string, before: unknown) => {

@@ -1,4 +1,6 @@
 /** The commands that need nothing running: to try it out. */
+import { Argument } from 'commander';
+import { SHELLS } from './completion/index.js';
 import type { Frame } from './frame.js';
 import { milliseconds, withSetting } from './options.js';
 
@@ -18,4 +20,21 @@ export function addSetupCommands({ command, run }: Frame): void {
     .option('--script <WORDS>', 'what to do with every request, such as "status=429 reset=60"')
     .option('--json', 'log in JSON lines on a terminal, too')
     .action(run(async () => (await import('./commands/fake-model.js')).fakeModel));
+
+  command('completion', 'print a script that completes the words of warmline in a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+    .addHelpText('after', INSTALLING)
+    .action(run(async () => (await import('./commands/completion.js')).completion));
 }
+
+const INSTALLING = `
+To have it in every shell of this user:
+  bash  mkdir -p ~/.local/share/bash-completion/completions
+        warmline completion bash > ~/.local/share/bash-completion/completions/warmline
+        (without the package bash-completion, in ~/.bashrc: source <(warmline completion bash))
+  zsh   mkdir -p ~/.zfunc && warmline completion zsh > ~/.zfunc/_warmline
+        (in ~/.zshrc: fpath=(~/.zfunc $fpath); autoload -U compinit; compinit)
+  fish  warmline completion fish > ~/.config/fish/completions/warmline.fish
+
+Write it again after an update: it completes the words of the version that wrote it.
+`;

@@ -21,6 +21,8 @@ export interface About {
   readonly isList: boolean;
   /** What people write here by mistake may be a secret: no error repeats it. */
   readonly isDelicate?: boolean;
+  /** Values that a shell can offer; `expects` says whether others are right as well. */
+  readonly words?: readonly string[];
 }
 
 const registry = z.registry<About>();
@@ -89,6 +91,7 @@ interface TextOptions {
   readonly about: string;
   readonly aboutListening?: string;
   readonly value: string;
+  readonly words?: readonly string[];
 }
 
 const Text = z.string().min(1).max(4096);
@@ -185,7 +188,7 @@ export function optionalOneOf<const T extends string>(words: readonly T[], optio
   return z
     .enum(words)
     .optional()
-    .register(registry, { ...TEXT, ...options, expects: `one of ${words.join(', ')}` });
+    .register(registry, { ...TEXT, ...options, words, expects: `one of ${words.join(', ')}` });
 }
 
 export function oneOf<const T extends string>(
@@ -196,7 +199,7 @@ export function oneOf<const T extends string>(
   return z
     .enum(words)
     .default(standard as never)
-    .register(registry, { ...TEXT, ...options, expects: `one of ${words.join(', ')}` });
+    .register(registry, { ...TEXT, ...options, words, expects: `one of ${words.join(', ')}` });
 }
 
 export function onOff(options: { readonly about: string }) {

@@ -4,6 +4,7 @@
  * variable `WARMLINE_CONTEXT_ROOT` and the key `context_root` of the config file.
  */
 import { z } from 'zod';
+import { ENGINE_KINDS } from './engine-keys.js';
 import {
   oneOf,
   onOff,
@@ -61,6 +62,7 @@ const Engine = z.object({
     value: 'NAME',
     about:
       'what answers: extract (passages of the context file), claude, acp, openai, anthropic, fake (scripted, for tests), or the name of an [engines.NAME] table; by default the first such table, else extract',
+    words: ENGINE_KINDS,
   }),
   engineModel: optionalText({ value: 'MODEL', about: 'model that the engine is to use' }),
   baseUrl: optionalUrl({
@@ -332,7 +334,10 @@ const Warnings = z.object({
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const Process = z.object({
-  logLevel: oneOf(LOG_LEVELS, 'info', { value: 'LEVEL', about: 'least weighty log lines written' }),
+  logLevel: oneOf(LOG_LEVELS, 'info', {
+    value: 'LEVEL',
+    about: `least weighty log lines written: ${LOG_LEVELS.join(', ')}`,
+  }),
   drainMs: whole(20_000, {
     unit: 'MS',
     max: 3_600_000,

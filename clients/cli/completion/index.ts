@@ -1,0 +1,19 @@
+/** Scripts that complete the words of `warmline` in a shell. */
+import type { DescribedCommand } from '../description.js';
+import { bashCompletion } from './bash.js';
+import { fishCompletion } from './fish.js';
+import { zshCompletion } from './zsh.js';
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+export type Shell = (typeof SHELLS)[number];
+
+const SCRIPTS: Record<Shell, (commands: readonly DescribedCommand[]) => string> = {
+  bash: bashCompletion,
+  zsh: zshCompletion,
+  fish: fishCompletion,
+};
+
+export function completionScript(shell: Shell, commands: readonly DescribedCommand[]): string {
+  return SCRIPTS[shell](commands);
+}
