@@ -1,3 +1,8 @@
+export {
+  type Activity,
+  recentActivity,
+  WINDOW_MS as ACTIVITY_WINDOW_MS,
+} from './admin/activity.js';
 export { selectAside } from './admin/aside.js';
 export { type Backup, BackupRefused, backUp } from './admin/backup.js';
 export {
@@ -28,6 +33,7 @@ export {
   listDeadLetters,
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
+export { type BusOverview, overviewOf } from './admin/overview.js';
 export {
   actAs,
   audit,

@@ -65,7 +65,12 @@ export class Terminal {
       env: { ...plainEnvironment(), TERM: 'xterm-256color', ...around.env },
       stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
     });
-    const [, stdout, , told] = this.#driver.stdio as [Writable, Readable, null, Readable];
+    const [, stdout, , told] = this.#driver.stdio as unknown as [
+      Writable,
+      Readable,
+      null,
+      Readable,
+    ];
     stdout.on('data', (chunk: Buffer) => {
       this.#raw += chunk.toString('latin1');
       this.#screen.write(chunk, () => this.#tell());
