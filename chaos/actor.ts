@@ -58,7 +58,8 @@ export class Actor {
 
   /** Resolves when a process runs and is ready, whatever becomes of those that start before. */
   async ready(signal: AbortSignal): Promise<void> {
-    while (!this.#isReady || !this.isRunning) {
+    // One that was killed a moment ago still counts as running, until it is seen to be gone.
+    while (!this.#isReady || !this.isRunning || this.#killed) {
       signal.throwIfAborted();
       await sleep(LOOK_EVERY_MS);
     }
