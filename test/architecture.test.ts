@@ -20,6 +20,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/log.ts': [],
   'src/text.ts': [],
   'src/version.ts': [],
+  'src/listening': LEAVES,
   'src/protocol': LEAVES,
   'src/context': LEAVES,
   'src/watchdog': LEAVES,
@@ -29,7 +30,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/engines': [...LEAVES, 'src/context', 'src/processes'],
   'src/sessions': [...LEAVES, 'src/context', 'src/engines'],
   'src/bridge': [...LEAVES, 'src/context', 'src/engines', 'src/sessions'],
-  'src/server': [...LEAVES, 'src/protocol', 'src/bridge'],
+  'src/server': [...LEAVES, 'src/listening', 'src/protocol', 'src/bridge'],
   'src/config': LEAVES,
   'src/lifecycle.ts': LEAVES,
   'src/serve.ts': [
@@ -51,7 +52,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'clients/daemon': [...LEAVES, 'src/bus', 'src/config', 'src/lifecycle.ts', 'clients/autopoll'],
   'clients/top': [...LEAVES, 'src/bus', 'clients/socket', 'clients/monitor'],
   'clients/mcp': [...LEAVES, 'src/bus', 'clients/socket', 'clients/monitor'],
-  'src/http': [...LEAVES, 'src/protocol', 'src/bridge', 'src/bus'],
+  'src/http': [...LEAVES, 'src/listening', 'src/protocol', 'src/bridge', 'src/bus'],
   'clients/cli': [
     ...LEAVES,
     'clients/monitor',

@@ -1,5 +1,4 @@
 /** What to ask for a lease, and what to write for what came of it. Pure. */
-import { createHash } from 'node:crypto';
 import {
   type Answer,
   type Failure,
@@ -7,6 +6,8 @@ import {
   type ParsedQuestion,
   planRetry,
   type RetryPolicy,
+  requestIdOf,
+  sessionKey,
   type TurnRecord,
 } from '../../src/bus/index.js';
 import type { FailedTurn, QueryOptions, Answer as Reply } from '../socket/index.js';
@@ -94,18 +95,8 @@ export function queryFor(lease: Lease, question: Question, settings: TurnSetting
     priority: question.priority === 0 ? undefined : question.priority,
     turnTimeoutMs,
     timeoutMs: LONGEST_QUEUE_MS + turnTimeoutMs,
-    requestId: `${conversationId}/${lease.questionId}/${lease.seenAtUs}`,
+    requestId: requestIdOf(conversationId, lease.questionId, lease.seenAtUs),
   };
-}
-
-/**
- * A key that only this conversation and this session of it make, whatever characters are in them.
- * It begins with the conversation, for people who look at the sessions of the bridge.
- */
-function sessionKey(conversationId: string, session: string | undefined): string {
-  const whole = JSON.stringify([conversationId, session ?? null]);
-  const digest = createHash('sha256').update(whole).digest('hex').slice(0, 32);
-  return `bus/${conversationId.slice(0, 64)}/${digest}`;
 }
 
 export function settleReply(reply: Reply, ended: Ended, settings: TurnSettings): Settlement {

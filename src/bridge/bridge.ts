@@ -12,6 +12,7 @@ import { admit, lookupsFull } from './admission.js';
 import type {
   Bridge,
   BridgeHealth,
+  ModelReport,
   Query,
   QueryListener,
   QueryOutcome,
@@ -27,9 +28,9 @@ import {
 import { Flight, type Hangar, tellLater } from './inflight.js';
 import { Lookups } from './lookups.js';
 import { type QueueReport, Queues } from './queues.js';
-import { bridgeHealth, deskStats, sessionReport } from './reports.js';
+import { bridgeHealth, deskStats, modelReport, sessionReport } from './reports.js';
 import { DEFAULT_REPLAYS, type ReplayLimits, RequestIds } from './request-ids.js';
-import { createRouter } from './routing.js';
+import { createClaims, createRouter } from './routing.js';
 import { Tally } from './tally.js';
 
 export interface BridgeOptions {
@@ -64,6 +65,7 @@ class WarmBridge implements Bridge {
   readonly #desks: readonly Desk[];
   readonly #usual: Desk;
   readonly #route: (model: string | undefined) => Desk;
+  readonly #claims: (model: string) => Desk | undefined;
   readonly #lookups: Lookups;
   readonly #byRequestId: RequestIds<Flight>;
   readonly #hangar: Hangar;
@@ -85,6 +87,7 @@ class WarmBridge implements Bridge {
     this.#desks = openDesks(options);
     this.#usual = usualDesk(this.#desks, options.defaultEngine);
     this.#route = createRouter(this.#desks, this.#usual);
+    this.#claims = createClaims(this.#desks, this.#usual);
     this.#lookups = new Lookups(options.contexts, () => this.#clock.monotonicMs());
     this.#byRequestId = new RequestIds({ ...DEFAULT_REPLAYS, ...options.replays }, this.#clock);
     this.#queues = new Queues(options.clock);
@@ -117,6 +120,23 @@ class WarmBridge implements Bridge {
       default:
         return admission satisfies never;
     }
+  }
+
+  follow(requestId: string, follower: QueryListener): (() => void) | undefined {
+    const known = this.#byRequestId.find(requestId);
+    if (known?.flight !== undefined) return known.flight.follow(follower);
+    if (known?.stored === undefined) return undefined;
+    return tellLater(follower, known.stored.outcome, this.#hangar).detach;
+  }
+
+  models(): readonly ModelReport[] {
+    const others = this.#desks.filter((desk) => desk !== this.#usual);
+    return [this.#usual, ...others].map((desk) => modelReport(desk, desk === this.#usual));
+  }
+
+  claims(model: string): ModelReport | undefined {
+    const desk = this.#claims(model);
+    return desk && modelReport(desk, desk === this.#usual);
   }
 
   health(): BridgeHealth {

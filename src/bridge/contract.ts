@@ -1,5 +1,5 @@
 /**
- * What a door (TCP today, HTTP later) may ask of the bridge. Doors translate; the bridge decides.
+ * What a door (TCP, HTTP) may ask of the bridge. Doors translate; the bridge decides.
  *
  * The listener is plain callbacks rather than promises or iterators: a query must cost a few
  * microseconds, and every promise on the path of a query is a tenth of that.
@@ -42,11 +42,26 @@ export interface QueryReply extends TurnResult, FailedTurn {
 export interface QueryListener {
   /** Called at most once, when the query has to wait; `position` counts from 1. */
   accepted?(position: number): void;
+  /** A session took the query up; once somebody follows the query. */
+  started?(): void;
   /** Something happened that a lease may be renewed for; at most once a second per query. */
   progress?(progress: { stage: 'queued' | TurnStage; message?: string | undefined }): void;
   delta?(text: string): void;
   /** Called exactly once, last, never before `ask` returned. */
   done(outcome: QueryOutcome): void;
+}
+
+/** What a client may name as its `model`. */
+export interface ModelReport {
+  /** The engine that answers. */
+  readonly engine: string;
+  /** What the engine is made of, `claude`. */
+  readonly kind: string;
+  /** The model as replies report it. */
+  readonly model: string;
+  readonly aliases: readonly string[];
+  /** Answers queries that name no model, or one that nobody claims. */
+  readonly isDefault: boolean;
 }
 
 export type QueryOutcome =
@@ -66,6 +81,17 @@ export interface Ticket {
 
 export interface Bridge {
   ask(query: Query, listener: QueryListener): Ticket;
+  /**
+   * Looks on at the query with this request id, or at its stored reply, without being one who asks:
+   * whoever asked decides whether the work
+   * goes on. What was told before is told first.
+   * @returns what ends it, or undefined when nothing is known of such a query
+   */
+  follow(requestId: string, follower: QueryListener): (() => void) | undefined;
+  /** Every engine, the default one first. */
+  models(): readonly ModelReport[];
+  /** The engine that claims this `model`; undefined: the default one answers, for nobody does. */
+  claims(model: string): ModelReport | undefined;
   /** Wire-shaped reports; see `docs/protocol.md`. */
   health(): BridgeHealth;
   stats(): Record<string, unknown>;

@@ -3,6 +3,7 @@ export type {
   Bridge,
   BridgeHealth,
   FailedTurn,
+  ModelReport,
   Query,
   QueryListener,
   QueryOutcome,

@@ -43,6 +43,8 @@ export class Flight implements Work, LookedUp {
 
   readonly #hangar: Hangar;
   readonly #askers: Asker[];
+  /** Some of them only look on. */
+  #followed = false;
   #sessionId = '';
   #startedMs: number | undefined = undefined;
   #heardMs: number | undefined = undefined;
@@ -61,7 +63,7 @@ export class Flight implements Work, LookedUp {
     this.desk = desk;
     this.askedMs = askedMs;
     this.#hangar = hangar;
-    this.#askers = [new Asker(this, listener)];
+    this.#askers = [new Asker(this, listener, 'asks')];
   }
 
   /** Of the one who asked first. */
@@ -94,13 +96,31 @@ export class Flight implements Work, LookedUp {
   }
 
   join(listener: QueryListener): Ticket {
-    const asker = new Asker(this, listener);
+    const asker = new Asker(this, listener, 'asks');
     this.#askers.push(asker);
     if (this.#text !== '') this.#call(asker, (to) => to.delta?.(this.#text));
     else if (this.#waited && this.#startedMs === undefined) {
       this.#call(asker, (to) => to.accepted?.(this.#position));
     }
     return asker;
+  }
+
+  /** Lets somebody look on, who is told first what there was. @returns what ends it */
+  follow(follower: QueryListener): () => void {
+    this.#followed = true;
+    const asker = new Asker(this, follower, 'follows');
+    this.#askers.push(asker);
+    if (this.#startedMs !== undefined) this.#call(asker, (to) => to.started?.());
+    else if (this.#waited) this.#call(asker, (to) => to.accepted?.(this.#position));
+    if (this.#heardMs !== undefined) {
+      this.#call(asker, (to) => to.progress?.({ stage: this.#stage }));
+    }
+    if (this.#text !== '') this.#call(asker, (to) => to.delta?.(this.#text));
+    return () => {
+      const at = this.#askers.indexOf(asker);
+      if (at >= 0) this.#askers.splice(at, 1);
+      asker.detach();
+    };
   }
 
   found(context: ContextFile | undefined): void {
@@ -126,6 +146,7 @@ export class Flight implements Work, LookedUp {
   started(sessionId: string, nowMs: number): void {
     this.#sessionId = sessionId;
     this.#startedMs = nowMs;
+    if (this.#followed) this.#each((to) => to.started?.());
   }
 
   event(event: TurnEvent, nowMs: number): void {
@@ -186,7 +207,9 @@ export class Flight implements Work, LookedUp {
 
   /** An asker wants no more of it. */
   leave(asker: Asker): void {
-    const others = this.#askers.some((other) => other !== asker && !other.over);
+    const others = this.#askers.some(
+      (other) => other !== asker && !other.over && other.role === 'asks',
+    );
     if (others) {
       const error = fault('cancelled', 'the query was cancelled');
       queueMicrotask(() => this.#finish(asker, { ok: false, error }));
@@ -279,17 +302,19 @@ export function tellLater(
   };
 }
 
-/** One who asked. */
+/** One who asked, or who looks on. */
 class Asker implements Ticket {
   listener: QueryListener | undefined;
+  readonly role: 'asks' | 'follows';
   /** It has cancelled, or has had its outcome. */
   over = false;
   finished = false;
   readonly #flight: Flight;
 
-  constructor(flight: Flight, listener: QueryListener) {
+  constructor(flight: Flight, listener: QueryListener, role: Asker['role']) {
     this.#flight = flight;
     this.listener = listener;
+    this.role = role;
   }
 
   cancel(): void {

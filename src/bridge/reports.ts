@@ -1,7 +1,7 @@
 /** What is known, in the shape it has on the wire: snake_case, durations in milliseconds. */
 import type { EngineStatus } from '../engines/index.js';
 import type { Session } from '../sessions/index.js';
-import type { BridgeHealth } from './contract.js';
+import type { BridgeHealth, ModelReport } from './contract.js';
 import type { Desk } from './desk.js';
 import type { Histogram } from './histogram.js';
 
@@ -114,6 +114,10 @@ function processReport({ pool }: Desk): Record<string, unknown> {
   const known = pool.sessions.flatMap((session) => session.memoryBytes() ?? []);
   const memory_bytes = known.length === 0 ? null : known.reduce((sum, bytes) => sum + bytes, 0);
   return { pids, memory_bytes };
+}
+
+export function modelReport({ name, kind, model, aliases }: Desk, isDefault: boolean): ModelReport {
+  return { engine: name, kind, model, aliases, isDefault };
 }
 
 export function deskStats({ pool, tally }: Desk): Record<string, unknown> {

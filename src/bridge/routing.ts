@@ -11,15 +11,23 @@ export interface Routed {
 /** Clients of a hosted Claude put this before the names of its models. */
 const CLAUDE_PREFIX = 'max/';
 
-/**
- * Finds the engine for a `model`: by name, by alias, by model (the usual engine's first); one with
- * the prefix `max/` goes to the Claude engine, where there is one. What nobody claims is the usual
- * engine's: clients have names of models built in.
- */
+/** Finds the engine for a `model`. What nobody claims is the usual one's: clients have names built in. */
 export function createRouter<E extends Routed>(
   engines: readonly E[],
   usual: E,
 ): (model: string | undefined) => E {
+  const claims = createClaims(engines, usual);
+  return (model) => (model === undefined ? usual : (claims(model) ?? usual));
+}
+
+/**
+ * Finds the engine that claims a `model`: by name, by alias, by model (the usual engine's first); one
+ * with the prefix `max/` is the Claude engine's, where there is one.
+ */
+export function createClaims<E extends Routed>(
+  engines: readonly E[],
+  usual: E,
+): (model: string) => E | undefined {
   const known = new Map<string, E>();
   const add = (word: string, engine: E) => {
     if (!known.has(word)) known.set(word, engine);
@@ -29,11 +37,10 @@ export function createRouter<E extends Routed>(
   for (const engine of [usual, ...engines]) add(engine.model, engine);
   const claude = [usual, ...engines].find(isClaude);
   return (model) => {
-    if (model === undefined) return usual;
     const found = known.get(model);
-    if (found !== undefined || !model.startsWith(CLAUDE_PREFIX)) return found ?? usual;
+    if (found !== undefined || !model.startsWith(CLAUDE_PREFIX)) return found;
     const named = known.get(model.slice(CLAUDE_PREFIX.length));
-    return named !== undefined && isClaude(named) ? named : (claude ?? usual);
+    return named !== undefined && isClaude(named) ? named : claude;
   };
 }
 

@@ -108,6 +108,7 @@ export {
   planRetry,
   type RetryPolicy,
 } from './retry.js';
+export { requestIdOf, sessionKey } from './session-key.js';
 export { hasWalResetFix } from './sqlite/connection.js';
 export {
   type BusInspection,

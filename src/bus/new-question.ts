@@ -8,6 +8,10 @@ export interface QuestionText {
   /** The document to answer from, below a context root of the bridge. */
   readonly contextFile?: string | undefined;
   readonly model?: string | undefined;
+  /** Questions of the conversation with the same one share a session and its context. */
+  readonly session?: string | undefined;
+  /** Time for one turn at it, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
   /** One second of head start for each point, from -1000 to 1000. */
   readonly priority?: number | undefined;
   /** Questions that have to be answered first, by message id or query id. */
@@ -30,6 +34,8 @@ export async function composeQuestion(
     question: await redact(text.question),
     context_file: text.contextFile,
     model: text.model,
+    session: text.session,
+    timeout_ms: text.timeoutMs,
     priority: text.priority,
     depends_on: text.dependsOn,
   });

@@ -1,4 +1,4 @@
-/** Where the server listens, and what is said when it cannot. */
+/** Where a door listens, and what is said when it cannot. */
 import { lookup } from 'node:dns/promises';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type ListenOptions, type Server } from 'node:net';
@@ -24,10 +24,17 @@ export async function resolveHost(host: string, hasToken: boolean): Promise<stri
   return found.address;
 }
 
-/** @throws ConfigError when the address cannot be had */
-export function listenOn(server: Server, options: ListenOptions): Promise<void> {
+/**
+ * @param another how a person names another port, for the error
+ * @throws ConfigError when the address cannot be had
+ */
+export function listenOn(
+  server: Server,
+  options: ListenOptions,
+  another = '--port',
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException) => reject(explain(error, options));
+    const failed = (error: NodeJS.ErrnoException) => reject(explain(error, options, another));
     server.once('error', failed);
     server.listen(options, () => {
       server.removeListener('error', failed);
@@ -36,15 +43,19 @@ export function listenOn(server: Server, options: ListenOptions): Promise<void> 
   });
 }
 
-function explain(error: NodeJS.ErrnoException, { host, port, path }: ListenOptions): ConfigError {
+function explain(
+  error: NodeJS.ErrnoException,
+  { host, port, path }: ListenOptions,
+  another: string,
+): ConfigError {
   const where = path ?? `${host}:${port}`;
   const next: Record<string, string> = {
-    EADDRINUSE: 'is already in use: stop the program that listens there, or choose another --port',
+    EADDRINUSE: `is already in use: stop the program that listens there, or choose another ${another}`,
     EADDRNOTAVAIL: 'is not an address of this machine: use 127.0.0.1 or one of its own',
     // A missing directory is reported as EACCES too.
     EACCES: path
       ? 'cannot be made: its directory must exist and be writable for you'
-      : 'is not allowed for you: choose a --port above 1023',
+      : `is not allowed for you: choose a number above 1023 for ${another}`,
   };
   const reason = next[error.code ?? ''] ?? `cannot be listened on: ${error.message}`;
   return new ConfigError(`${where} ${reason}`, { cause: error });

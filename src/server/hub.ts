@@ -1,7 +1,7 @@
 import type { Bridge } from '../bridge/index.js';
 import type { Clock } from '../clock.js';
+import type { TokenGate } from '../listening/index.js';
 import type { Log } from '../log.js';
-import type { TokenGate } from './auth.js';
 import type { Counters } from './counters.js';
 import type { Limits } from './limits.js';
 

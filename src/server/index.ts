@@ -1,4 +1,3 @@
-export { isLoopback } from './auth.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export {
   createServer,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isLoopback } from '../../src/server/index.js';
+import { isLoopback } from '../../src/listening/index.js';
 import { serve } from './support.js';
 
 const token = 'a-long-random-token-7d1f';

@@ -82,6 +82,14 @@ export class ScriptedBridge implements Bridge {
     return ready ?? new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  follow(): undefined {}
+
+  models(): [] {
+    return [];
+  }
+
+  claims(): undefined {}
+
   health(): BridgeHealth {
     return this.report;
   }
