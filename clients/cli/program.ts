@@ -4,6 +4,7 @@ import { VERSION } from '../../src/version.js';
 import { addAskingCommands } from './asking-commands.js';
 import { complain, EXIT, exitCodeOf } from './failure.js';
 import { frameOf } from './frame.js';
+import { addPollCommands } from './poll-commands.js';
 import { addQueueCommands } from './queue-commands.js';
 import { addReportCommands } from './report-commands.js';
 import { addRunningCommands } from './running-commands.js';
@@ -38,6 +39,7 @@ export function describeProgram(exitWith: (code: number) => void = () => undefin
 
   program.commandsGroup('Run:');
   addRunningCommands(frame);
+  addPollCommands(frame);
 
   program.commandsGroup('Ask:');
   addAskingCommands(frame);

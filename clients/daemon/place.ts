@@ -31,7 +31,9 @@ export function placeOf(db: string, environment: Environment): Place {
   const bus = realPathOf(db);
   const digest = createHash('sha256').update(bus).digest('hex').slice(0, 16);
   // For people who look into the directory; the digest tells buses of one name apart.
-  const name = basename(bus).replace(/[^\w.-]/g, '_').slice(0, 64);
+  const name = basename(bus)
+    .replace(/[^\w.-]/g, '_')
+    .slice(0, 64);
   const dir = join(home, 'warmline', 'poll', `${name}-${digest}`);
   return {
     bus,

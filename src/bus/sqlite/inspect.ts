@@ -84,7 +84,8 @@ export function sqliteVersion(): string {
   }
 }
 
-function withReader<T>(file: string, read: (db: Database.Database) => T): T {
+/** A connection that cannot write, for the time of a look. @throws BusError */
+export function withReader<T>(file: string, read: (db: Database.Database) => T): T {
   let db: Database.Database | undefined;
   try {
     if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
@@ -101,7 +102,7 @@ function withReader<T>(file: string, read: (db: Database.Database) => T): T {
 }
 
 /** Those of our tables that are there: an earlier warmline made fewer. */
-function ownTables(db: Database.Database): Set<string> {
+export function ownTables(db: Database.Database): Set<string> {
   const ours = `SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'warmline_*'`;
   return new Set(db.prepare(ours).pluck().all() as string[]);
 }
