@@ -1,5 +1,5 @@
 /** Composes the answer row that other programs read. Pure. */
-import type { Answer } from './bus.js';
+import type { Answer, AnswerError } from './bus.js';
 import type { ParsedQuestion } from './question.js';
 
 /** Longest `message` the programs on the bus accept, in characters. */
@@ -41,6 +41,27 @@ export function answerMessage(
   const rest = JSON.stringify({ ...row, answer: CUT_NOTE, truncated }).length;
   const kept = cutTo(row.answer, MAX_MESSAGE_CHARS - rest);
   return JSON.stringify({ ...row, answer: kept + CUT_NOTE, truncated });
+}
+
+/** The code of a question that was cancelled, and of one that was taken off the queue. */
+export const CANCELLED = 'cancelled';
+export const REMOVED = 'removed';
+
+/** @param elapsedMs how long the question had been at work by then */
+export function errorAnswer(error: AnswerError, shardId: string, elapsedMs: number): Answer {
+  return {
+    answer: `Error: ${error.message}`,
+    sources: [],
+    shardId,
+    llmType: 'none',
+    responseTimeSec: elapsedMs / 1000,
+    error,
+  };
+}
+
+export function cancelledAnswer(attempts: number, elapsedMs: number): Answer {
+  const message = 'the question was cancelled';
+  return errorAnswer({ code: CANCELLED, message, attempts, dead: false }, 'warmline', elapsedMs);
 }
 
 /** What the audit keeps of an answer. `dead`: attempts are used up. */

@@ -49,6 +49,16 @@ export interface ClaimRequest {
 
 export type Kept = 'kept' | 'lost';
 
+/**
+ * How a question that is unfinished is taken off the queue. `cancel`: it gets an error answer of code
+ * `cancelled`, and who works on it has lost its lease. `remove`: it gets none and counts as
+ * `ignored`; not while somebody works on it.
+ */
+export type Withdrawal = 'cancel' | 'remove';
+
+/** `missing`: there is no such question for our side, or its conversation is gone. */
+export type Withdrawn = 'withdrawn' | 'processing' | 'finished' | 'missing';
+
 /** What is known of a turn, for the figures. Times are microseconds since the epoch. */
 export interface TurnRecord {
   readonly engine?: string | undefined;
@@ -174,6 +184,8 @@ export interface Bus {
   retry(lease: Lease, request: RetryRequest): Promise<Kept>;
   /** Gives the question back, to be claimed again after `delayMs`: the attempt does not count. */
   release(lease: Lease, delayMs?: number): Promise<Kept>;
+  /** Takes an unfinished question off the queue, wherever it stands. */
+  withdraw(questionId: number, how: Withdrawal): Promise<Withdrawn>;
   /**
    * Frees questions whose lease ran out or whose owner is gone. Our own leases end by the monotonic
    * clock, those of others by the wall clock.

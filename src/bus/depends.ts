@@ -85,6 +85,8 @@ export function whyFailed(outcome: string, errorCode: string | null | undefined)
       return `was given up (${errorCode ?? 'no reason kept'})`;
     case 'failed':
       return `got an error answer (${errorCode ?? 'no reason kept'})`;
+    case 'ignored':
+      return 'was taken off the queue';
     default:
       return 'was deleted';
   }

@@ -33,6 +33,14 @@ export {
   listDeadLetters,
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
+export {
+  LISTED_STATUSES,
+  type ListedQuestion,
+  type ListedStatus,
+  type ListFilter,
+  listQuestions,
+  type QuestionPage,
+} from './admin/listing.js';
 export { type BusOverview, overviewOf } from './admin/overview.js';
 export {
   actAs,
@@ -82,6 +90,12 @@ export { seenUnfinished } from './admin/unfinished.js';
 export { verifyBus } from './admin/verify.js';
 export { VIEW_NAMES } from './admin/views.js';
 export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
+export {
+  cancelQuestion,
+  type RetriedQuestion,
+  removeQuestion,
+  retryQuestion,
+} from './admin/withdraw.js';
 export {
   auditRecovery,
   countTakenIn,

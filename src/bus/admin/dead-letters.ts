@@ -1,6 +1,7 @@
 /** Questions that ended without an answer: which there are, newest first, a page at a time. */
 import type { Database } from 'better-sqlite3';
 import type { SqliteBus } from '../sqlite/store.js';
+import { beginningOf, questionIn } from './beginning.js';
 
 export interface DeadLetterFilter {
   readonly conversationId?: string | undefined;
@@ -42,9 +43,6 @@ interface PageRequest {
   readonly beforeId?: number | undefined;
 }
 
-/** So much of a message is read, in characters. */
-const BEGINNING_CHARS = 2000;
-
 /**
  * Dead letters of our side, the latest question first. Costs a look at each question that ended
  * without an answer, however many have one.
@@ -61,8 +59,7 @@ export function listDeadLetters(
         `SELECT d.question_id AS questionId, d.conversation_id AS conversationId, d.outcome,
                 d.error_code AS code, d.engine, d.attempts, d.seen_at_us AS seenAtUs,
                 d.completed_at_us AS endedAtUs, r.again_id AS redrivenAs,
-                CASE WHEN typeof(m.message) = 'text'
-                     THEN substr(m.message, 1, ${BEGINNING_CHARS}) END AS beginning
+                ${beginningOf('m.message')} AS beginning
          FROM warmline_done d INDEXED BY warmline_done_without_answer
          LEFT JOIN warmline_redrives r ON r.question_id = d.question_id
          LEFT JOIN messages m ON m.id = d.question_id
@@ -152,15 +149,4 @@ function toLetter({ beginning, ...row }: StoredLetter): DeadLetter {
     redrivenAs: row.redrivenAs ?? undefined,
     question: beginning === null ? undefined : questionIn(beginning),
   };
-}
-
-/** The text of a question, from a message that may have been cut off anywhere. */
-function questionIn(beginning: string): string {
-  const [, text] = /"question"\s*:\s*"((?:[^"\\]|\\.)*)/.exec(beginning) ?? [];
-  if (text === undefined) return beginning;
-  try {
-    return JSON.parse(`"${text}"`) as string;
-  } catch {
-    return text;
-  }
 }

@@ -1,5 +1,6 @@
 /** What a bus file holds, in Maps: several stores that share one see each other as processes do. */
-import type { Attempt, AttemptOutcome, Lease, Side, TurnRecord } from '../bus.js';
+import { answerMessage, answerMetadata } from '../answer.js';
+import type { Answer, Attempt, AttemptOutcome, Lease, Side, TurnRecord } from '../bus.js';
 import { glanceAt, parseTaken } from '../question.js';
 import { within } from '../turn-record.js';
 
@@ -148,6 +149,41 @@ export class MemoryBusFile {
     const { claimedAtUs } = lease;
     const attempt = { questionId, attempt: lane.attempts, seenAtUs, claimedAtUs };
     this.endAttempt(attempt, outcome, nowUs, {}, undefined);
+  }
+
+  /** @returns nothing when the question or its conversation has been deleted */
+  insertAnswer(
+    session: Side,
+    asked: Pick<Lease, 'questionId' | 'conversationId' | 'question'>,
+    answer: Answer,
+    timestampUs: number,
+  ): number | undefined {
+    const { questionId, conversationId, question } = asked;
+    const row = this.messages.get(questionId);
+    if (!row || !this.conversations.has(conversationId)) return undefined;
+    return this.insert({
+      conversationId,
+      from: session,
+      to: row.from,
+      message: answerMessage(questionId, question, answer),
+      metadata: answerMetadata(questionId),
+      timestampUs,
+      read: false,
+    });
+  }
+
+  finish(
+    session: Side,
+    questionId: number,
+    outcome: Outcome,
+    answerId: number | undefined,
+    errorCode?: string,
+  ): void {
+    const row = this.messages.get(questionId);
+    if (row) row.read = true;
+    this.done.set(questionId, { outcome, answerId, errorCode });
+    this.count(session, outcome);
+    this.wakeWaiting((parent) => parent === questionId);
   }
 
   /** Whether some lane of any side has this question still to be answered. */

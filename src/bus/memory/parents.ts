@@ -1,4 +1,5 @@
 /** What other questions depend on, looked up in a bus in memory. */
+import { REMOVED } from '../answer.js';
 import {
   IN_EXPIRED_CONVERSATION,
   judge,
@@ -31,7 +32,7 @@ function stateOf(
 ): ParentState {
   const done = file.done.get(id);
   if (done?.outcome === 'complete') return { at: 'answered' };
-  if (done?.outcome === 'ignored') return { at: 'unknown' };
+  if (done?.outcome === 'ignored' && done.errorCode !== REMOVED) return { at: 'unknown' };
   if (done) return { at: 'failed', why: whyFailed(done.outcome, done.errorCode) };
   if (!file.isUnfinished(id)) return { at: 'unknown' };
   return isExpired(file.messages.get(id)?.conversationId)

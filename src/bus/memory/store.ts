@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import { systemClock } from '../../clock.js';
-import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
+import { outcomeOf } from '../answer.js';
 import {
   type Answer,
   type Attempt,
@@ -20,14 +20,17 @@ import {
   type RetryRequest,
   type Side,
   type StoredAnswer,
+  type Withdrawal,
+  type Withdrawn,
 } from '../bus.js';
 import { OwnLeases } from '../own-leases.js';
 import { formatOwner, isGone, type Owner, thisProcess } from '../owner.js';
 import { type ParsedQuestion, parseTaken } from '../question.js';
 import { monotoneStamps } from '../stamp.js';
-import { type Lane, MemoryBusFile, type MessageRow, type Outcome, type Work } from './file.js';
+import { type Lane, MemoryBusFile, type MessageRow, type Work } from './file.js';
 import { judgeHead } from './parents.js';
 import { memoryStats } from './stats.js';
+import { withdraw } from './withdraw.js';
 
 interface MemoryBusOptions {
   /** Shared by the stores that play several processes on one bus; a new one when absent. */
@@ -98,11 +101,11 @@ class MemoryBus implements Bus {
     const lane = this.#letGo(lease);
     if (!lane) return 'lost';
     this.#file.advance(lane, nowUs);
-    const answerId = this.#insertAnswer(lease, answer, nowUs);
+    const answerId = this.#file.insertAnswer(this.#session, lease, answer, nowUs);
     const outcome = answerId ? outcomeOf(answer) : 'orphaned';
     const error = { code: answer.error?.code };
     this.#file.endAttempt(lease, outcome, nowUs, error, answer.turn);
-    this.#finish(lease.questionId, outcome, answerId, answer.error?.code);
+    this.#file.finish(this.#session, lease.questionId, outcome, answerId, answer.error?.code);
     return answerId ? 'kept' : 'orphaned';
   }
 
@@ -116,6 +119,11 @@ class MemoryBus implements Bus {
 
   async release(lease: Lease, delayMs = 0): Promise<Kept> {
     return this.#giveBack(lease, delayMs === 0 ? 0 : this.#clock.wallUs() + delayMs * 1000, 1);
+  }
+
+  async withdraw(questionId: number, how: Withdrawal): Promise<Withdrawn> {
+    this.#requireOpen();
+    return withdraw(this.#file, this.#session, questionId, how, this.#stamp());
   }
 
   async reap(): Promise<Reaped> {
@@ -263,7 +271,7 @@ class MemoryBus implements Bus {
   #ignore(request: Among): void {
     for (const id of this.#ignorable(request)) {
       this.#file.ignorable.delete(id);
-      this.#finish(id, 'ignored', undefined);
+      this.#file.finish(this.#session, id, 'ignored', undefined);
     }
   }
 
@@ -284,7 +292,7 @@ class MemoryBus implements Bus {
     const row = this.#file.messages.get(head.id);
     if (!row || !this.#file.conversations.has(lane.conversationId)) {
       this.#file.advance(lane, nowUs);
-      this.#finish(head.id, 'orphaned', undefined);
+      this.#file.finish(this.#session, head.id, 'orphaned', undefined);
     } else if (this.#isExpired(lane.conversationId) && !request.includeExpired) {
       lane.state = { at: 'expired' };
       this.#observer.expired?.(lane.conversationId, lane.queue.length);
@@ -357,35 +365,6 @@ class MemoryBus implements Bus {
     lane.attempts -= attempts;
     lane.readyAtUs = readyAtUs;
     return 'kept';
-  }
-
-  /** @returns nothing when the question or its conversation has been deleted */
-  #insertAnswer(lease: Lease, answer: Answer, timestampUs: number): number | undefined {
-    const { questionId, conversationId } = lease;
-    const asked = this.#file.messages.get(questionId);
-    if (!asked || !this.#file.conversations.has(conversationId)) return undefined;
-    return this.#file.insert({
-      conversationId,
-      from: this.#session,
-      to: asked.from,
-      message: answerMessage(questionId, lease.question, answer),
-      metadata: answerMetadata(questionId),
-      timestampUs,
-      read: false,
-    });
-  }
-
-  #finish(
-    questionId: number,
-    outcome: Outcome,
-    answerId: number | undefined,
-    errorCode?: string,
-  ): void {
-    const row = this.#file.messages.get(questionId);
-    if (row) row.read = true;
-    this.#file.done.set(questionId, { outcome, answerId, errorCode });
-    this.#file.count(this.#session, outcome);
-    this.#file.wakeWaiting((parent) => parent === questionId);
   }
 }
 

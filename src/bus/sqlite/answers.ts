@@ -12,7 +12,7 @@ import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
 import type { Answer, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
 import { turnRow } from './attempts.js';
-import type { Addressee, AnswerRow, AuditRow, DoneRow, LaneRow } from './rows.js';
+import type { Addressee, AnswerRow, AuditRow, DoneRow, Finishing, LaneRow } from './rows.js';
 import type { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
 
@@ -20,12 +20,17 @@ import type { Statements } from './statements.js';
 const MAX_TOGETHER = 256;
 const MAX_CHARS_TOGETHER = 1_000_000;
 
-export interface Completion {
-  readonly lease: Lease;
+/** A question whose lane has moved on, and its answer. */
+export interface Answered {
+  readonly lease: Finishing;
   readonly answer: Answer;
   readonly nowUs: number;
   /** Known once it has been settled. */
   result: Kept | 'orphaned';
+}
+
+export interface Completion extends Answered {
+  readonly lease: Lease;
 }
 
 /** A lane between two questions of its own. */
@@ -77,7 +82,7 @@ export class Answers {
     this.putBack(sql);
     const lanes = this.#lanesOf(sql, completions, first.nowUs);
     const kept = completions.filter((completion) => this.#leaveLane(sql, lanes, completion));
-    this.#write(sql, kept);
+    this.write(sql, kept);
   }
 
   /** Hands over the lanes that `wanted` lets through, by rank; the others are put back. */
@@ -140,12 +145,13 @@ export class Answers {
     return true;
   }
 
-  #write(sql: Statements, kept: readonly Completion[]): void {
+  /** Not of a question that is gone, or whose conversation is: the result says so then. */
+  write(sql: Statements, kept: readonly Answered[]): void {
     if (kept.length === 0) return;
     const ids = JSON.stringify(kept.map(({ lease }) => lease.questionId));
     const addressees = new Map(sql.markRead.all(ids).map((row) => [row[0], row]));
     failpoint('ans.readflag');
-    const written: Completion[] = [];
+    const written: Answered[] = [];
     const answers: AnswerRow[] = [];
     for (const completion of kept) {
       const addressee = addressees.get(completion.lease.questionId);
@@ -160,19 +166,19 @@ export class Answers {
     }
     const answerIds = sql.insertAnswers(answers);
     failpoint('ans.insert');
-    sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Completion, row)));
+    sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Answered, row)));
     sql.insertDone(written.map((each, at) => this.#doneRow(each, answerIds[at] ?? null)));
     failpoint('ans.sidecar');
     for (const { answer } of written) this.#settlements.count(outcomeOf(answer));
   }
 
-  #auditRow({ lease }: Completion, [, , , message, , now]: AnswerRow): AuditRow {
+  #auditRow({ lease }: Answered, [, , , message, , now]: AnswerRow): AuditRow {
     const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${message.length}}`;
     return [lease.conversationId, this.#session, 'send_message', details, now];
   }
 
-  #doneRow({ lease, answer, nowUs }: Completion, answerId: number | null): DoneRow {
-    const completedAtUs = Math.max(nowUs, lease.claimedAtUs);
+  #doneRow({ lease, answer, nowUs }: Answered, answerId: number | null): DoneRow {
+    const completedAtUs = Math.max(nowUs, lease.claimedAtUs ?? lease.seenAtUs);
     return [
       lease.questionId,
       this.#session,
@@ -184,7 +190,7 @@ export class Answers {
       lease.seenAtUs,
       lease.claimedAtUs,
       completedAtUs,
-      ...turnRow(answer.turn, lease.claimedAtUs, completedAtUs),
+      ...turnRow(answer.turn, lease.claimedAtUs ?? completedAtUs, completedAtUs),
     ];
   }
 }
@@ -195,7 +201,7 @@ export function resultOf({ result }: Completion): Kept | 'orphaned' {
   return result;
 }
 
-function answerRow({ lease, answer, nowUs }: Completion, addressee: Addressee): AnswerRow {
+function answerRow({ lease, answer, nowUs }: Answered, addressee: Addressee): AnswerRow {
   const [, conversation, from, to] = addressee;
   const message = answerMessage(lease.questionId, lease.question, answer);
   return [conversation, from, to, message, answerMetadata(lease.questionId), naiveUtc(nowUs)];

@@ -1,6 +1,7 @@
 /** What other questions depend on, looked up in the bus; inside the transaction of a claim. */
 
 import type { Database } from 'better-sqlite3';
+import { REMOVED } from '../answer.js';
 import {
   IN_EXPIRED_CONVERSATION,
   judge,
@@ -82,7 +83,7 @@ function redrivenAs(sql: Statements, id: number, before: number): number {
 function stateOf(sql: Statements, id: number, now: string): ParentState {
   const [outcome, errorCode, isUnfinished, isExpired] = sql.parent.get(now, id) ?? [];
   if (outcome === 'complete') return { at: 'answered' };
-  if (outcome === 'ignored') return { at: 'unknown' };
+  if (outcome === 'ignored' && errorCode !== REMOVED) return { at: 'unknown' };
   if (outcome != null) return { at: 'failed', why: whyFailed(outcome, errorCode) };
   if (isUnfinished !== 1) return { at: 'unknown' };
   return isExpired === 1

@@ -1,4 +1,6 @@
 /** What the statements of the bus take and give: rows, and how their values are bound. */
+import type { Lease } from '../bus.js';
+
 export interface HeadsParams {
   session: string;
   now: string;
@@ -152,6 +154,11 @@ export interface Ran {
   readonly changes: number;
   readonly lastInsertRowid: number | bigint;
 }
+
+/** A question as it ends; `claimedAtUs` is that of its last attempt, null when it ends without. */
+export type Finishing = Omit<Lease, 'lane' | 'token' | 'claimedAtUs'> & {
+  readonly claimedAtUs: number | null;
+};
 
 export interface Ignorable {
   readonly id: number;

@@ -1,10 +1,11 @@
 /** Terminal writes and hand-backs, each inside a transaction of the writer and fenced by its lease. */
 
 import { failpoint } from '../../failpoints/index.js';
+import { REMOVED } from '../answer.js';
 import type { Kept, Lease, RetryRequest } from '../bus.js';
 import { turnRow } from './attempts.js';
 import { endParents } from './parents.js';
-import type { DoneRow, Head } from './rows.js';
+import type { DoneRow, Finishing, Head } from './rows.js';
 import type { Statements } from './statements.js';
 
 export class Settlements {
@@ -28,15 +29,15 @@ export class Settlements {
   }
 
   /** An answer came, but its question or conversation has been deleted meanwhile. */
-  orphaned(lease: Lease, nowUs: number): void {
+  orphaned(lease: Finishing, nowUs: number): void {
     const { questionId: id, conversationId: conversation, seenAtUs, attempt, claimedAtUs } = lease;
-    this.#finish({ id, conversation, seenAtUs }, 'orphaned', attempt, claimedAtUs, nowUs);
+    this.finish({ id, conversation, seenAtUs }, 'orphaned', attempt, claimedAtUs, nowUs);
   }
 
   /** A question that vanished, with its conversation or alone, before it was leased. */
   orphan(sql: Statements, head: Head, nowUs: number): boolean {
-    if (!this.#leaveLane(sql, head.lane, head.id, null, nowUs)) return false;
-    this.#finish(head, 'orphaned', head.attempts, null, nowUs);
+    if (!this.leaveLane(sql, head.lane, head.id, null, nowUs)) return false;
+    this.finish(head, 'orphaned', head.attempts, null, nowUs);
     return true;
   }
 
@@ -49,7 +50,7 @@ export class Settlements {
     const rows = sql.ignorable.all({ session, conversations, limit });
     for (const row of rows) {
       sql.dropIgnorable.run({ id: row.id });
-      this.#finish(row, 'ignored', 0, null, nowUs);
+      this.finish(row, 'ignored', 0, null, nowUs);
     }
     return rows.length;
   }
@@ -93,7 +94,7 @@ export class Settlements {
   }
 
   /** @returns false when the token is not (or no longer) the lane's; then nothing changed */
-  #leaveLane(
+  leaveLane(
     sql: Statements,
     lane: number,
     id: number,
@@ -113,15 +114,16 @@ export class Settlements {
   }
 
   /** Notes the end of a row that got no answer. */
-  #finish(
+  finish(
     row: { id: number; conversation: string; seenAtUs: number },
-    outcome: 'ignored' | 'orphaned',
+    end: 'ignored' | 'orphaned' | typeof REMOVED,
     attempts: number,
     claimedAtUs: number | null,
     nowUs: number,
   ): void {
     const { id, conversation, seenAtUs } = row;
     const at = Math.max(nowUs, claimedAtUs ?? seenAtUs);
+    const outcome = end === REMOVED ? 'ignored' : end;
     this.#read.push(id);
     this.#unanswered.push([
       id,
@@ -130,7 +132,7 @@ export class Settlements {
       outcome,
       null,
       attempts,
-      null,
+      end === REMOVED ? REMOVED : null,
       seenAtUs,
       claimedAtUs,
       at,
@@ -149,6 +151,12 @@ export class Settlements {
     if (this.#read.length > 0) sql.markRead.all(JSON.stringify(this.#read));
     sql.insertDone(this.#unanswered);
     for (const [name, by] of this.#counted) sql.count.run({ session: this.#session, name, by });
+  }
+
+  /** The same at once, for what comes later in the transaction and looks at the tables. */
+  flush(sql: Statements): void {
+    this.beforeCommit(sql);
+    this.forget();
   }
 
   #finishLeft(sql: Statements): void {

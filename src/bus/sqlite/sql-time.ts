@@ -3,8 +3,12 @@
 /** The Julian day of 1970-01-01: https://www.sqlite.org/lang_datefunc.html */
 const EPOCH_DAY = 2440587.5;
 
+/** A time in microseconds since the epoch, exact to about a tenth of a millisecond; null when unreadable. */
+export const usOf = (time: string) =>
+  `CAST((julianday(${time}) - ${EPOCH_DAY}) * 86400000000 AS INTEGER)`;
+
 /** The clock of whoever runs the statement, in microseconds since the epoch. */
-export const NOW_US = `CAST((julianday('now') - ${EPOCH_DAY}) * 86400000000 AS INTEGER)`;
+export const NOW_US = usOf(`'now'`);
 
 /** True while the time of a conversation has not run out; an unreadable time never runs out. */
 export const isOpen = (expiresAt: string, now: string) =>

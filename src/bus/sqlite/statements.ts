@@ -27,6 +27,7 @@ import type {
   WorkRow,
 } from './rows.js';
 import { isOpen } from './sql-time.js';
+import { prepareWithdrawals } from './withdrawals.js';
 
 const NOT_EXPIRED = isOpen('c.expires_at', ':now');
 
@@ -60,6 +61,7 @@ export function prepareStatements(db: Database) {
   return {
     ...prepareReads(db),
     ...prepareParents(db),
+    ...prepareWithdrawals(db),
 
     // Finding new rows: ids are given out under the write lock, so commit order is id order.
     storedCursor: one<{ session: string }, { last_id: number }>(

@@ -31,6 +31,7 @@ import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
 import { conversationRow } from './conversation.js';
+import { beat } from './heartbeat.js';
 import { Ingest } from './ingest.js';
 import { Reaper } from './reaping.js';
 import { Settlements } from './settlements.js';
@@ -41,9 +42,6 @@ import { Withdrawals } from './withdrawals.js';
 import { Writer } from './writer.js';
 
 const SLOW_LOOK_MS = 1_000;
-/** Conversations whose heartbeat is written in one transaction. */
-const HEARTBEAT_PAGE = 500;
-
 export interface SqliteBusOptions extends OpenBusOptions {
   readonly file: string;
   /** The side we answer as. */
@@ -109,9 +107,7 @@ export class SqliteBus implements Bus {
       clock: this.#clock,
       mine: this.#mine,
     });
-    this.#withdrawals = new Withdrawals({
-      ...{ session: this.session, settlements: this.#settlements, answers: this.#answers },
-    });
+    this.#withdrawals = new Withdrawals(this.session, this.#settlements, this.#answers);
     this.#writer = this.#createWriter();
   }
 
@@ -203,23 +199,8 @@ export class SqliteBus implements Bus {
   }
 
   async heartbeat(conversations?: readonly string[]): Promise<void> {
-    if (conversations?.length === 0) return;
-    const list = listOf({ conversations });
-    let after = '';
-    for (;;) {
-      const page = await this.#settle((sql) =>
-        sql.heartbeats.all({
-          session: this.session,
-          now: naiveUtc(this.#stamp()),
-          after,
-          limit: HEARTBEAT_PAGE,
-          conversations: list,
-        }),
-      );
-      const last = page.at(-1)?.id;
-      if (last === undefined || page.length < HEARTBEAT_PAGE) return;
-      after = last;
-    }
+    const { session } = this;
+    await beat(session, conversations, (run) => this.#settle((sql) => run(sql, this.#stamp())));
   }
 
   watch(listener: () => void): () => void {
