@@ -27,6 +27,7 @@ const HEADINGS: Record<Section, string> = {
   bus: 'Memory bus:',
   autopoll: 'Autopoll:',
   warnings: 'Warnings (0 turns one off):',
+  mcp: 'MCP server:',
   process: 'Process:',
 };
 

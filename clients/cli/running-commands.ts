@@ -1,7 +1,7 @@
 /** The commands that run the programs: bridge, autopoll, both. */
 import type { Frame } from './frame.js';
 import { withAlias, withSettings } from './options.js';
-import { AUTOPOLL, BRIDGE, PAIR } from './sections.js';
+import { AUTOPOLL, BRIDGE, MCP, PAIR } from './sections.js';
 
 export function addRunningCommands({ command, run }: Frame): void {
   withSettings(
@@ -26,4 +26,12 @@ export function addRunningCommands({ command, run }: Frame): void {
       .option('--json', 'with --once: print the summary as JSON'),
     ...AUTOPOLL,
   ).action(run(async () => (await import('./commands/autopoll.js')).autopoll));
+
+  withSettings(
+    command('mcp', 'offer warmline to a model as MCP tools, on standard input and output').option(
+      '--create',
+      'make an empty bus when the file does not exist',
+    ),
+    ...MCP,
+  ).action(run(async () => (await import('./commands/mcp.js')).mcp));
 }

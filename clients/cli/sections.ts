@@ -2,6 +2,7 @@
 import type { Section } from '../../src/config/index.js';
 
 export const BRIDGE: readonly Section[] = [
+  'bus',
   'address',
   'engine',
   'context',
@@ -21,3 +22,5 @@ export const AUTOPOLL: readonly Section[] = [
 ];
 
 export const PAIR: readonly Section[] = [...new Set([...AUTOPOLL, ...BRIDGE])];
+
+export const MCP: readonly Section[] = ['bus', 'address', 'mcp', 'process'];

@@ -19,3 +19,4 @@ export type {
   MonitoredMessage,
   StatusChanged,
 } from './status.js';
+export { contentOf } from './status.js';

@@ -13,6 +13,7 @@ const TITLES: Record<Section, string> = {
   bus: 'Memory bus',
   autopoll: 'Autopoll',
   warnings: 'Warnings',
+  mcp: 'MCP server',
   process: 'Processes',
 };
 

@@ -46,8 +46,8 @@ export interface Seat {
 
 export interface OpenedConversation {
   readonly conversationId: string;
-  readonly tokenA: string;
-  readonly tokenB: string;
+  readonly tokens: Readonly<Record<Side, string>>;
+  readonly seats: Readonly<Record<Side, Seat>>;
   /** Naive UTC. */
   readonly expiresAt: string;
 }
@@ -88,9 +88,12 @@ export function actAs<T>(
     const now = naiveUtc(nowUs);
     const denied = denial(db, who, now);
     if (denied !== undefined) return denied;
-    const { conversationId, side } = who;
-    return { done: act({ db, conversationId, side, partner: side === 'a' ? 'b' : 'a', now }) };
+    return { done: act(seatOf(db, who.conversationId, who.side, now)) };
   });
+}
+
+function seatOf(db: Database, conversationId: string, side: Side, now: string): Seat {
+  return { db, conversationId, side, partner: side === 'a' ? 'b' : 'a', now };
 }
 
 /** In a transaction of the caller. */
@@ -98,13 +101,17 @@ export function openConversation(
   db: Database,
   nowUs: number,
   [roleA, roleB]: readonly [string, string],
-): OpenedConversation & { readonly seat: Seat } {
+): OpenedConversation {
   const row = conversationRow({ roleA, roleB }, nowUs);
   db.prepare(INSERT_CONVERSATION).run(row);
   const { id: conversationId, tokenA, tokenB, expires: expiresAt, now } = row;
-  const seat: Seat = { db, conversationId, side: 'a', partner: 'b', now };
   writeAudit(db, conversationId, null, 'create_conversation', { roles: [roleA, roleB] }, now);
-  return { conversationId, tokenA, tokenB, expiresAt, seat };
+  return {
+    conversationId,
+    tokens: { a: tokenA, b: tokenB },
+    seats: { a: seatOf(db, conversationId, 'a', now), b: seatOf(db, conversationId, 'b', now) },
+    expiresAt,
+  };
 }
 
 /** @returns the id of the new row */
