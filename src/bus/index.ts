@@ -33,6 +33,18 @@ export {
   listDeadLetters,
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
+export { fillDoorLanes, keepDoorOpen, stickyDoorConversation } from './admin/door-lanes.js';
+export { KEEP_DOOR_TASKS_MS, moveOutDoorTasks } from './admin/door-past.js';
+export {
+  type DoorLimits,
+  type DoorTask,
+  noteDoorFinished,
+  type PutDoorTask,
+  prepareDoor,
+  putDoorTask,
+  readDoorTask,
+  unnotedDoorTasks,
+} from './admin/door-tasks.js';
 export {
   LISTED_STATUSES,
   type ListedQuestion,
