@@ -33,22 +33,23 @@ function completing(command: DescribedCommand): string {
 }
 `;
   }
-  const states = ["':: :->first'", "'*::: :->rest'"];
+  const states = ["'1: :->first'", "'*::: :->rest'"];
   return `${nameOf(command.path)}() {
-  local curcontext="$curcontext" state line
+  local curcontext="$curcontext" state line result=1
   local -a commands
   commands=(${inside.map(commandLine).join('')}
   )
-  _arguments -s -S -C${[...specs, ...states].map(line).join('')} && return
+  _arguments -s -S -C${[...specs, ...states].map(line).join('')} && result=0
   case $state in
-    first) _describe -t commands command commands ;;
+    first) _describe -t commands command commands && result=0 ;;
     rest)
       words=("$line[1]" "\${words[@]}")
       ((CURRENT += 1))
       case $line[1] in
-${inside.map(({ name }) => `        ${requirePlain(name)}) ${nameOf([...command.path, name])} ;;`).join('\n')}
+${inside.map(({ name }) => `        ${requirePlain(name)}) ${nameOf([...command.path, name])} && result=0 ;;`).join('\n')}
       esac ;;
   esac
+  return result
 }
 `;
 }
