@@ -27,6 +27,7 @@ import { type Offer, Slots } from './slots.js';
 import { answerWithoutAsking, queryFor, type Settlement } from './turn.js';
 import { engineOf, type Verdicts } from './verdicts.js';
 import type { Watch } from './watch.js';
+import { WithdrawnTurns } from './withdrawn.js';
 
 /** Looking earlier than needed is harmless; a timer of more than 24 days rings at once. */
 const LONGEST_WAIT_MS = 3_600_000;
@@ -60,6 +61,7 @@ export class Autopoll {
   /** Turns that have ended, on their way to the bus. */
   readonly #ended: Gathering<Ended>;
   readonly #keeper: LeaseKeeper;
+  readonly #withdrawn: WithdrawnTurns;
   readonly #outage: Outage;
   readonly #parking: Parking;
   readonly #reaper: Reaper;
@@ -77,13 +79,15 @@ export class Autopoll {
 
   constructor(parts: AutopollParts) {
     this.#parts = parts;
-    const { bus, clock, settings } = parts;
+    const { bus, clock, log, settings } = parts;
     this.#slots = new Slots(settings.concurrency);
     this.#ended = new Gathering({
       inFlight: () => this.#keeper.size,
       deliver: (ended) => this.#settleAll(ended),
     });
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
+    const keeper = this.#keeper;
+    this.#withdrawn = new WithdrawnTurns({ bus, keeper, log, claiming: () => this.#claiming });
     this.#outage = new Outage(clock);
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
       beforeReaping: () => this.#keeper.catchUp(),
@@ -154,7 +158,10 @@ export class Autopoll {
     const { bus, links, log } = this.#parts;
     await recover(bus, this.#reaper, log);
     this.#parking.restore(readParks(bus));
-    this.#unwatch = bus.watch(() => this.#look());
+    this.#unwatch = bus.watch(() => {
+      this.#withdrawn.look();
+      this.#look();
+    });
     links.onConnected(() => {
       this.#look();
       this.#watch.changed();
@@ -277,11 +284,11 @@ export class Autopoll {
     });
   }
 
-  #giveUp(turn: Turn, why: 'lost' | 'idle'): void {
+  #giveUp(turn: Turn, why: Parameters<Turn['giveUp']>[0]): void {
     const { log, settings } = this.#parts;
     if (turn.over) return;
     log.warn({ ...about(turn.lease), why }, 'turn given up');
-    const next = why === 'lost' ? undefined : this.#verdicts.ofSilence(turn);
+    const next = why === 'idle' ? this.#verdicts.ofSilence(turn) : undefined;
     this.#stopTurn(turn, settings.stopTurnMs ?? STOP_TURN_MS, next);
   }
 

@@ -7,10 +7,13 @@
 import type { Bus, Lease } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
 
+/** `cancelled`: its question was. */
+type LostBecause = 'lost' | 'cancelled';
+
 export interface KeptTurn {
   readonly lease: Lease;
-  /** Ends the turn: its lease is lost, or it made no progress for too long. */
-  giveUp(why: 'lost' | 'idle'): void;
+  /** Ends the turn: it made no progress for too long, or its lease is lost. */
+  giveUp(why: 'idle' | LostBecause): void;
 }
 
 export interface LeaseKeeperOptions {
@@ -26,6 +29,7 @@ interface Kept {
   lastProgressMs: number;
   renewedMs: number;
   isStopping: boolean;
+  isLost: boolean;
 }
 
 export class LeaseKeeper {
@@ -48,7 +52,8 @@ export class LeaseKeeper {
 
   add(turn: KeptTurn): void {
     const nowMs = this.#options.clock.monotonicMs();
-    this.#turns.set(turn, { lastProgressMs: nowMs, renewedMs: nowMs, isStopping: false });
+    const state = { isStopping: false, isLost: false };
+    this.#turns.set(turn, { lastProgressMs: nowMs, renewedMs: nowMs, ...state });
   }
 
   progress(turn: KeptTurn): void {
@@ -62,6 +67,14 @@ export class LeaseKeeper {
     if (kept === undefined || kept.isStopping) return;
     kept.isStopping = true;
     void this.#renew(turn);
+  }
+
+  /** The turn is told once, and its lease is not renewed any more. */
+  lose(turn: KeptTurn, why: LostBecause): void {
+    const kept = this.#turns.get(turn);
+    if (kept === undefined || kept.isLost) return;
+    kept.isLost = true;
+    turn.giveUp(why);
   }
 
   /**
@@ -87,8 +100,8 @@ export class LeaseKeeper {
   #pass(): void {
     const { clock, idleGapMs } = this.#options;
     const now = clock.monotonicMs();
-    for (const [turn, { lastProgressMs, isStopping }] of [...this.#turns]) {
-      if (!isStopping && now - lastProgressMs >= idleGapMs) turn.giveUp('idle');
+    for (const [turn, { lastProgressMs, isStopping, isLost }] of [...this.#turns]) {
+      if (!isStopping && !isLost && now - lastProgressMs >= idleGapMs) turn.giveUp('idle');
       else void this.#renew(turn);
     }
   }
@@ -96,9 +109,10 @@ export class LeaseKeeper {
   async #renew(turn: KeptTurn): Promise<void> {
     const { bus, clock, leaseMs } = this.#options;
     const entry = this.#turns.get(turn);
-    if (entry) entry.renewedMs = clock.monotonicMs();
+    if (entry === undefined || entry.isLost) return;
+    entry.renewedMs = clock.monotonicMs();
     // A renewal that fails is not a lost lease: the next pass, or the fence, decides.
     const kept = await bus.renew(turn.lease, leaseMs).catch(() => 'kept' as const);
-    if (kept === 'lost' && this.#turns.has(turn)) turn.giveUp('lost');
+    if (kept === 'lost') this.lose(turn, 'lost');
   }
 }

@@ -1,6 +1,7 @@
 /** What to ask for a lease, and what to write for what came of it. Pure. */
 import {
   type Answer,
+  errorAnswer,
   type Failure,
   type Lease,
   type ParsedQuestion,
@@ -58,21 +59,14 @@ type Question = Extract<ParsedQuestion, { kind: 'question' }>;
 export function answerWithoutAsking(lease: Lease, settings: TurnSettings): Answer | undefined {
   const { question, attempt } = lease;
   if (question.kind === 'invalid') {
-    return errorAnswer(settings, 0, {
-      code: question.code ?? 'bad_request',
-      message: question.message,
-      attempts: attempt,
-      dead: false,
-    });
+    const { code = 'bad_request', message } = question;
+    return errorAnswer({ code, message, attempts: attempt, dead: false }, settings.shardId, 0);
   }
   const { maxAttempts } = settings.retry;
   if (attempt <= maxAttempts) return undefined;
-  return errorAnswer(settings, 0, {
-    code: 'internal',
-    message: `gave up after ${maxAttempts} attempts that never came to an end; ask again, or ask something smaller`,
-    attempts: maxAttempts,
-    dead: true,
-  });
+  const message = `gave up after ${maxAttempts} attempts that never came to an end; ask again, or ask something smaller`;
+  const error = { code: 'internal', message, attempts: maxAttempts, dead: true };
+  return errorAnswer(error, settings.shardId, 0);
 }
 
 /**
@@ -129,19 +123,11 @@ export function settleFailure(
       return { step: 'retry', delayMs: plan.delayMs, code, message, turn };
     case 'park':
       return { step: 'release', delayMs: plan.delayMs };
-    case 'answer_error':
-      return {
-        step: 'complete',
-        answer: {
-          ...errorAnswer(settings, ended.afterMs, {
-            code,
-            message,
-            attempts: lease.attempt,
-            dead: plan.dead,
-          }),
-          turn,
-        },
-      };
+    case 'answer_error': {
+      const error = { code, message, attempts: lease.attempt, dead: plan.dead };
+      const answer = errorAnswer(error, settings.shardId, ended.afterMs);
+      return { step: 'complete', answer: { ...answer, turn } };
+    }
   }
 }
 
@@ -154,20 +140,5 @@ function recordOf(turn: FailedTurn, endedAtUs: number, usage?: Reply['usage']): 
     firstByteAtUs: turn.firstByteMs === undefined ? undefined : takenAtUs + turn.firstByteMs * 1000,
     inputTokens: usage?.input_tokens,
     outputTokens: usage?.output_tokens,
-  };
-}
-
-function errorAnswer(
-  settings: TurnSettings,
-  elapsedMs: number,
-  error: NonNullable<Answer['error']>,
-): Answer {
-  return {
-    answer: `Error: ${error.message}`,
-    sources: [],
-    shardId: settings.shardId,
-    llmType: 'none',
-    responseTimeSec: elapsedMs / 1000,
-    error,
   };
 }

@@ -108,6 +108,7 @@ export {
   removeQuestion,
   retryQuestion,
 } from './admin/withdraw.js';
+export { countWithdrawn, lostLeases } from './admin/withdrawn-leases.js';
 export {
   auditRecovery,
   countTakenIn,
@@ -121,6 +122,7 @@ export {
   saveWorker,
   type Worker,
 } from './admin/workers.js';
+export { errorAnswer } from './answer.js';
 export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus } from './memory/store.js';

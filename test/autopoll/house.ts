@@ -8,6 +8,7 @@ import {
 } from '../../clients/autopoll/index.js';
 import { connect } from '../../clients/socket/index.js';
 import { createBridge } from '../../src/bridge/index.js';
+import type { SqliteBus } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
 import { createContextRoots } from '../../src/context/index.js';
 import type { Engine, EngineSession, Turn } from '../../src/engines/index.js';
@@ -74,6 +75,8 @@ export async function startBridge(...engines: readonly Engine[]): Promise<number
 export interface House {
   readonly temp: TempBus;
   readonly autopoll: Autopoll;
+  /** The connection that the autopoll works on. */
+  readonly bus: SqliteBus;
   /** Lines of its log, parsed. */
   readonly lines: Record<string, unknown>[];
   health(): Promise<Record<string, unknown>>;
@@ -105,6 +108,7 @@ export async function openHouse(
   return {
     temp,
     autopoll,
+    bus,
     lines,
     health: () => client.health(),
     outcome: (question) =>
