@@ -134,6 +134,25 @@ export function questionIds(given: string): (number | string)[] {
   return ids.map((id) => (/^[1-9]\d{0,15}$/.test(id) ? Number(id) : id));
 }
 
+/** A whole number above 0, such as a message id. */
+export function whole(given: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(given)) {
+    throw new InvalidArgumentError('It must be a whole number above 0.');
+  }
+  return Number(given);
+}
+
+/** The same with a bound. */
+export function wholeUpTo(most: number): (given: string) => number {
+  return (given) => {
+    const number = /^[1-9]\d{0,14}$/.test(given) ? Number(given) : 0;
+    if (number < 1 || number > most) {
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+    }
+    return number;
+  };
+}
+
 /** A whole number of milliseconds from text such as `--timeout 60000`. */
 export function milliseconds(given: string): number {
   if (!/^[1-9]\d{0,8}$/.test(given)) {

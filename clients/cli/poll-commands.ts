@@ -1,8 +1,10 @@
 /** The commands of the polling daemon: one that answers the questions on a bus in the background. */
 import { InvalidArgumentError } from 'commander';
+import type { ListedStatus } from '../../src/bus/index.js';
 import type { Frame } from './frame.js';
-import { withSettings } from './options.js';
+import { whole, wholeUpTo, withSettings } from './options.js';
 import { AUTOPOLL } from './sections.js';
+import { isStatusWord, STATUS_WORDS } from './status-words.js';
 
 export function addPollCommands({ command, run }: Frame): void {
   const poll = command(
@@ -32,7 +34,7 @@ With WARMLINE_DB=bus.db, or a config file, --db can be left out.`,
       .option(
         '--max-messages <N>',
         'how many questions are being answered at once, for each engine (default: 32): the same as --concurrency',
-        count,
+        wholeUpTo(4_096),
       )
       .option('--timeout <S>', 'seconds until it has to be ready (default: 15)', seconds)
       .option('--json', 'print the result as JSON'),
@@ -90,6 +92,74 @@ Exit codes: 0 it runs, 1 it does not, 2 used wrongly, 78 configuration: there is
     .action(run(async () => (await import('./commands/poll/status.js')).pollStatus));
 
   withSettings(
+    poll
+      .command('list')
+      .description('list the questions, the latest first')
+      .option(
+        '--status <WORDS>',
+        `only those that are ${Object.keys(STATUS_WORDS).join(', ')}; several with commas between them (active: pending or processing)`,
+        statuses,
+      )
+      .option('--conversation <ID>', 'only in this conversation')
+      .option('--limit <N>', 'at most so many, up to 1000 (default: 50)', wholeUpTo(1_000))
+      .option('--before <ID>', 'only questions below this message id: the next page', whole)
+      .option('--json', 'print them as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/poll/list.js')).pollList));
+
+  withSettings(
+    poll
+      .command('show')
+      .description(
+        'show one question: what was asked, each attempt with its times, the answer and its sources, or why it waits',
+      )
+      .argument('<message-id>', 'the question, by the number that list and send print')
+      .option('--json', 'print it as JSON'),
+    'bus',
+  ).action(run(async () => (await import('./commands/poll/show.js')).pollShow));
+
+  withSettings(
+    poll
+      .command('add')
+      .description('put a question of one module to another on the bus')
+      .argument('[question]', 'the question; without it, it is read from standard input')
+      .requiredOption(
+        '--task-id <ID>',
+        'a name of your own for it: its answer bears it as query_id',
+      )
+      .requiredOption('--source <MODULE>', 'who asks')
+      .requiredOption('--target <MODULE>', 'who is to answer')
+      .option('--context <FILE>', 'document to answer from')
+      .option('--model <NAME>', 'model to ask')
+      .option('--json', 'print the result as JSON'),
+    'bus',
+  )
+    .addHelpText(
+      'after',
+      `
+The same task with the same question, added again, is there once: it prints the message there is.
+With another question it is refused (exit code 1).`,
+    )
+    .action(run(async () => (await import('./commands/poll/add.js')).pollAdd));
+
+  const changes = {
+    cancel: 'end a question: its asker gets an error answer, and a turn that is at it is stopped',
+    remove: 'take a question off the queue without an answer, unless it is being answered',
+    retry:
+      'try a question now that waits for its next attempt; ask one again that failed or is dead',
+  } as const;
+  for (const [name, about] of Object.entries(changes) as [keyof typeof changes, string][]) {
+    withSettings(
+      poll
+        .command(name)
+        .description(about)
+        .argument('<message-id>', 'the question')
+        .option('--json', 'print the result as JSON'),
+      'bus',
+    ).action(run(async () => (await import('./commands/poll/change.js'))[name]));
+  }
+
+  withSettings(
     poll.command('run', { hidden: true }).description('be the daemon'),
     ...AUTOPOLL,
   ).action(run(async () => (await import('./commands/poll/run.js')).pollRun));
@@ -104,10 +174,12 @@ function seconds(given: string): number {
   return ms;
 }
 
-function count(given: string): number {
-  const number = /^\d{1,4}$/.test(given) ? Number(given) : 0;
-  if (number < 1 || number > 4096) {
-    throw new InvalidArgumentError('It must be a whole number from 1 to 4096.');
-  }
-  return number;
+/** The statuses that words such as `active,failed` stand for. */
+function statuses(given: string): ListedStatus[] {
+  return given.split(',').flatMap((word) => {
+    if (!isStatusWord(word)) {
+      throw new InvalidArgumentError(`It must be of ${Object.keys(STATUS_WORDS).join(', ')}.`);
+    }
+    return STATUS_WORDS[word];
+  });
 }

@@ -1,7 +1,7 @@
 /** The commands that look into the queue of a bus and put it right. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Frame } from './frame.js';
-import { withSettings } from './options.js';
+import { whole, wholeUpTo, withSettings } from './options.js';
 import { microsecondsSince } from './since.js';
 
 export function addQueueCommands({ command, run }: Frame): void {
@@ -9,7 +9,7 @@ export function addQueueCommands({ command, run }: Frame): void {
     withFilter(command('dead', 'list the questions that were given up, the latest first'))
       .argument('[message-id]', 'none: "dead show" shows one question')
       .option('--failed', 'also those that got an error answer no retry helps')
-      .option('--limit <N>', 'at most so many, up to 10000 (default: 50)', pageSize)
+      .option('--limit <N>', 'at most so many, up to 10000 (default: 50)', wholeUpTo(10_000))
       .option('--before <ID>', 'only questions below this message id: the next page', whole)
       .option('--json', 'print them as JSON'),
     'bus',
@@ -58,22 +58,6 @@ function withFilter(command: Command): Command {
     .option('--code <CODE>', 'only with this error code, such as timeout')
     .option('--engine <NAME>', 'only those that this engine tried last')
     .option('--since <TIME>', 'only those that ended since then: 2h, 7d, 2026-11-20T23:00', since);
-}
-
-function whole(given: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(given)) {
-    throw new InvalidArgumentError('It must be a whole number above 0.');
-  }
-  return Number(given);
-}
-
-/** A page is read in one piece, and by people. */
-function pageSize(given: string): number {
-  const size = /^[1-9]\d{0,4}$/.test(given) ? Number(given) : 0;
-  if (size < 1 || size > 10_000) {
-    throw new InvalidArgumentError('It must be a whole number from 1 to 10000.');
-  }
-  return size;
 }
 
 function since(given: string): number {

@@ -22,6 +22,8 @@ export function takeLock(file: string): Lock | undefined {
   return withoutBusy(file, () => {
     const db = new Database(file, { timeout: LOOK_MS });
     try {
+      // Nothing is written, so nothing can be left behind to be undone.
+      db.pragma('journal_mode = OFF');
       db.exec('BEGIN EXCLUSIVE');
       return { release: () => db.close() };
     } catch (error) {

@@ -73,6 +73,7 @@ export {
   takeMessages,
   writerOf,
 } from './admin/partners.js';
+export { type PutTask, putTask, type Task } from './admin/put-task.js';
 export {
   type Bounds,
   type Latency,

@@ -19,14 +19,15 @@ export interface QuestionText {
 }
 
 /**
- * The columns of a new question, under a query id of its own.
+ * The columns of a new question.
+ * @param queryId what its asker knows it by; one of its own when absent
  * @throws RangeError when it is blank or too long
  */
 export async function composeQuestion(
   text: QuestionText,
+  queryId = `q_${randomBytes(6).toString('hex')}`,
 ): Promise<{ readonly queryId: string; readonly message: string; readonly metadata: string }> {
   if (text.question.trim() === '') throw new RangeError('the question is blank');
-  const queryId = `q_${randomBytes(6).toString('hex')}`;
   const message = JSON.stringify({
     type: 'query',
     query_id: queryId,

@@ -1,14 +1,10 @@
-import {
-  type DeadLetter,
-  listDeadLetters,
-  questionDetails,
-  type SqliteBus,
-} from '../../../src/bus/index.js';
+import { type DeadLetter, listDeadLetters, type SqliteBus } from '../../../src/bus/index.js';
 import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
 import { printJson, printText, table } from '../output.js';
-import { detailsAsJson, detailsAsText, oneLine, timeOf } from '../question-report.js';
+import { oneLine, timeOf } from '../question-report.js';
+import { showQuestion } from '../show-question.js';
 
 interface FilterWords {
   readonly conversation?: string;
@@ -53,12 +49,7 @@ export async function dead(words: Words, messageId?: string): Promise<number> {
 export async function deadShow(words: Words, messageId: string): Promise<number> {
   const id = parseMessageId(messageId);
   return withBus(words, (bus) => {
-    const details = questionDetails(bus, id);
-    if (details === undefined) throw new Error(`there is no message ${id} on this bus`);
-    const { redrivenAs } = details;
-    const again = redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs);
-    if (words.json === true) printJson(detailsAsJson(details));
-    else printText(detailsAsText(details, again));
+    showQuestion(bus, id, words.json === true);
     return EXIT.ok;
   });
 }

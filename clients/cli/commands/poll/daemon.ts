@@ -39,7 +39,7 @@ export async function lookAtBridge(
 
 export function bridgeText({ address, error }: BridgeState): string {
   if (error === undefined) return `the bridge at ${address} answers`;
-  return `the bridge at ${address} does not answer (${printableLine(error)}); questions wait until it does: warmline serve`;
+  return `no bridge: ${printableLine(error)} The daemon connects when there is one; questions wait`;
 }
 
 export function bridgeWire({ address, error }: BridgeState) {

@@ -134,11 +134,16 @@ function asText({ place, found, bridge, bus }: Report): string[] {
   return [...lines.map(([name = '', value]) => `${name.padEnd(10)}  ${value}`), ...workers];
 }
 
-function daemonLines({ log }: Place, found: Found): string[][] {
+function daemonLines({ bus, log }: Place, found: Found): string[][] {
   const logLine = ['log', printableLine(log)];
   switch (found.at) {
     case 'absent':
-      return [['daemon', `${paint('yellow', 'not running')}; to start it: warmline poll start`]];
+      return [
+        [
+          'daemon',
+          `${paint('yellow', 'not running')}; to start it: warmline poll start --db ${printableLine(bus)}`,
+        ],
+      ];
     case 'hidden':
       return [['daemon', 'runs, and cannot be seen from here'], logLine];
     case 'running': {

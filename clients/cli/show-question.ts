@@ -1,0 +1,57 @@
+/** One question of a bus on the screen: all there is to say about it. */
+import {
+  inspectBus,
+  listQuestions,
+  type QuestionDetails,
+  questionDetails,
+  type SqliteBus,
+} from '../../src/bus/index.js';
+import { printJson, printSources, printText } from './output.js';
+import { detailsAsJson, detailsAsText, oneLine } from './question-report.js';
+import { nobodyWorks } from './worker-report.js';
+
+const NAME_CHARS = 200;
+
+/** @throws Error when there is no such message */
+export function showQuestion(bus: SqliteBus, id: number, json: boolean): void {
+  const details = questionDetails(bus, id);
+  if (details === undefined) throw new Error(`there is no message ${id} on ${bus.file}`);
+  const { source, target } = modulesOf(bus, id);
+  if (json) {
+    printJson({ ...detailsAsJson(details), source, target });
+    return;
+  }
+  const { redrivenAs, answer } = details;
+  printText(
+    detailsAsText(details, redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs)),
+  );
+  if (answer !== undefined) printSources(sourcesIn(answer.message));
+  if (source !== null && target !== null) {
+    printText(`\nfrom ${oneLine(source, NAME_CHARS)} to ${oneLine(target, NAME_CHARS)}`);
+  }
+  if (isUnfinished(details) && isLeftAlone(bus)) printText(`\n${nobodyWorks(bus.file)}`);
+}
+
+/** The modules that the conversation is between; null for what is no question, or gone. */
+function modulesOf(bus: SqliteBus, id: number) {
+  const [listed] = listQuestions(bus, { beforeId: id + 1, limit: 1 }).questions;
+  const { roleA = null, roleB = null } = listed?.messageId === id ? listed : {};
+  return bus.session === 'b' ? { source: roleA, target: roleB } : { source: roleB, target: roleA };
+}
+
+function isUnfinished({ status }: QuestionDetails): boolean {
+  return status === 'pending' || status === 'unseen';
+}
+
+function isLeftAlone({ file, session }: SqliteBus): boolean {
+  return inspectBus(file, session).workers.every(({ gone }) => gone);
+}
+
+function sourcesIn(message: string): string[] {
+  try {
+    const { sources } = JSON.parse(message) as { sources?: unknown };
+    return Array.isArray(sources) ? sources.map(String) : [];
+  } catch {
+    return [];
+  }
+}
