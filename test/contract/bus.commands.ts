@@ -5,7 +5,7 @@
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Bus, ClaimRequest, Lease } from '../../src/bus/index.js';
+import type { Bus, ClaimRequest, Lease, Withdrawn } from '../../src/bus/index.js';
 import { answer, QUESTION_METADATA, query } from '../support/temp-bus.js';
 import { type BusHarness, goneOwner } from './bus.harness.js';
 
@@ -16,12 +16,14 @@ const GONE = 2;
 const CONVERSATIONS = 3;
 
 type Kind = 'question' | 'text' | 'broken' | 'info';
+type Withdraw = 'cancel' | 'remove';
 type Settle = 'renew' | 'complete' | 'fail' | 'bury' | 'retry' | 'release';
 
 export type Command =
   | { readonly do: 'put'; conversation: number; kind: Kind; priority: number }
   | { readonly do: 'claim'; worker: number; limit: number; expired: boolean; only?: number }
   | { readonly do: Settle; lease: number; delayMs: number }
+  | { readonly do: Withdraw; worker: number; question: number }
   | { readonly do: 'reap'; worker: number }
   | { readonly do: 'advance' | 'step'; ms: number }
   | { readonly do: 'delete' | 'read'; question: number }
@@ -56,6 +58,11 @@ export function commands(): fc.Arbitrary<Command[]> {
     lease: fc.nat(20),
     delayMs: fc.constantFrom(0, 0, 400, 2000),
   });
+  const withdraw = fc.record({
+    do: fc.constantFrom<Withdraw>('cancel', 'cancel', 'remove'),
+    worker,
+    question: fc.nat(20),
+  });
   const rest = fc.oneof(
     fc.record({ do: fc.constant('reap' as const), worker }),
     fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 300, 999, 1500) }),
@@ -71,6 +78,7 @@ export function commands(): fc.Arbitrary<Command[]> {
       { arbitrary: put, weight: 4 },
       { arbitrary: claim, weight: 4 },
       { arbitrary: settle, weight: 6 },
+      { arbitrary: withdraw, weight: 2 },
       { arbitrary: rest, weight: 4 },
     ),
     { maxLength: 60 },
@@ -104,6 +112,7 @@ export class Play {
   readonly #held: Held[] = [];
   readonly #ended = new Map<number, string>();
   readonly #answered: number[] = [];
+  readonly #cancelled: number[] = [];
   #stale = 0;
 
   private constructor(harness: BusHarness, workers: Bus[], names: string[]) {
@@ -162,6 +171,9 @@ export class Play {
           command.expired,
           command.only ?? CONVERSATIONS,
         );
+      case 'cancel':
+      case 'remove':
+        return this.#withdraw(command.do, command.worker, command.question);
       case 'reap':
         return this.#reap(command.worker);
       case 'advance':
@@ -252,6 +264,30 @@ export class Play {
     }
   }
 
+  async #withdraw(how: Withdraw, worker: number, index: number): Promise<void> {
+    const row = this.#asked[index % Math.max(1, this.#asked.length)];
+    if (!row) return;
+    const held = this.#live().find(({ lease }) => lease.questionId === row.id);
+    const withdrawn = await this.#worker(worker).withdraw(row.id, how);
+    this.#note(how, row.id, withdrawn);
+    expect(withdrawn).toBe(this.#withdrawalOf(row, how, held));
+    if (withdrawn !== 'withdrawn') return;
+    row.read = true;
+    if (how === 'cancel') {
+      this.#answered.push(row.id);
+      this.#cancelled.push(row.id);
+    }
+    if (held) held.live = false;
+  }
+
+  #withdrawalOf(row: Asked, how: Withdraw, held: Held | undefined): Withdrawn {
+    if (row.kind === 'info') return 'missing';
+    if (this.#ended.has(row.id)) return 'finished';
+    if (!row.there) return 'missing';
+    if (row.read && !row.takenIn) return 'finished';
+    return held && how === 'remove' ? 'processing' : 'withdrawn';
+  }
+
   async #reap(worker: number): Promise<void> {
     const { clock } = this.#h;
     const isOver = (held: Held) =>
@@ -287,7 +323,9 @@ export class Play {
     expect(new Set(replies).size).toBe(replies.length);
     for (const name of this.#names) {
       const inOne = answers.filter((row) => row.conversationId === name);
-      const order = inOne.map((row) => JSON.parse(row.metadata ?? '').in_reply_to as number);
+      const replied = inOne.map((row) => JSON.parse(row.metadata ?? '').in_reply_to as number);
+      // Who cancels does not wait for the questions before.
+      const order = replied.filter((id) => !this.#cancelled.includes(id));
       expect(order).toEqual([...order].sort((one, other) => one - other));
     }
 
