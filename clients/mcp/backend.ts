@@ -50,6 +50,8 @@ export class Backend {
   readonly #options: BackendOptions;
   readonly #limit: RateLimit;
   #bus: SqliteBus | undefined;
+  /** Those who wait for a write. */
+  readonly #waiting = new Set<(error: unknown) => void>();
   #calls = 0;
 
   constructor(options: BackendOptions) {
@@ -62,18 +64,25 @@ export class Backend {
 
   /** @throws BusError when the bus cannot be used */
   get bus(): SqliteBus {
-    const { db: file, session, create = false, log } = this.#options;
+    const { db: file, session, create = false } = this.#options;
     this.#bus ??= openSqliteBus({
       file,
       session,
       create,
       lockWaitMs: OPEN_WAIT_MS,
-      observer: {
-        trouble: (error, waitedMs) => log.warn({ code: error.code, waitedMs }, error.message),
-        recovered: (waitedMs) => log.info({ waitedMs }, 'the bus can be written again'),
-      },
+      observer: { trouble: (error) => this.#troubled(error) },
     });
     return this.#bus;
+  }
+
+  /** A lock passes by itself. After anything else the bus is opened anew, by whoever needs it next. */
+  #troubled(error: BusError): void {
+    this.log.warn({ code: error.code }, error.message);
+    if (error.code === 'bus_busy') return;
+    for (const giveUp of this.#waiting) giveUp(error);
+    const bus = this.#bus;
+    this.#bus = undefined;
+    setImmediate(() => void bus?.close());
   }
 
   /**
@@ -135,22 +144,29 @@ export class Backend {
   }
 
   /**
-   * Waits for a write. What it writes has to ask `isWanted` first.
-   * @throws BusError `bus_busy` when its time is up
+   * Waits for a write. It has to ask `isWanted` first, unless it does no harm when it is made later.
+   * @throws BusError `bus_busy` when its time is up, and what else is in its way
    */
   async inTime<T>(signal: AbortSignal, write: (isWanted: () => boolean) => Promise<T>): Promise<T> {
-    const end = AbortSignal.any([signal, AbortSignal.timeout(WRITE_WAIT_MS)]);
-    const written = write(() => !end.aborted);
-    let giveUp = (): void => {};
-    const given = new Promise<never>((_, reject) => {
-      giveUp = () =>
-        reject(new BusError('bus_busy', `${this.db}: another program holds the write lock`));
-      end.addEventListener('abort', giveUp);
+    let isOver = false;
+    let giveUp: (error: unknown) => void = () => undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = (error) => {
+        isOver = true;
+        reject(error);
+      };
     });
+    const busy = new BusError('bus_busy', `${this.db}: another program holds the write lock`);
+    const timer = setTimeout(() => giveUp(busy), WRITE_WAIT_MS);
+    const aborted = () => giveUp(signal.reason);
+    signal.addEventListener('abort', aborted);
+    this.#waiting.add(giveUp);
     try {
-      return await Promise.race([written, given]);
+      return await Promise.race([write(() => !isOver), givenUp]);
     } finally {
-      end.removeEventListener('abort', giveUp);
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      this.#waiting.delete(giveUp);
     }
   }
 

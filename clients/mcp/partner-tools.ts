@@ -4,10 +4,12 @@
  */
 import { z } from 'zod';
 import {
+  type Credentials,
   lookForMessages,
   openConversation,
   type PartnerMessage,
   partnerStatus,
+  readMessages,
   redact,
   redactMessage,
   removeQuestion,
@@ -28,6 +30,9 @@ import {
 } from './arguments.js';
 import { ToolError } from './failure.js';
 import { type Call, defineTool, type Tool } from './tool.js';
+
+/** Each in a transaction of its own. */
+const MOST_TAKEN_OVER = 20;
 
 const createConversation = defineTool({
   name: 'create_conversation',
@@ -111,14 +116,12 @@ const checkMessages = defineTool({
   run: async (given, call) => {
     const { backend, signal } = call;
     const who = credentialsOf(given);
-    const { bus, session } = backend;
-    const unread = lookForMessages(bus, who, session, systemClock.wallUs());
+    const unread = lookForMessages(backend.bus, who, backend.session, systemClock.wallUs());
     if (typeof unread === 'string') throw backend.denied(unread);
-    const removed = given.take_questions ? await takeOver(unread.held, call) : [];
-    const held = unread.held.filter((id) => !removed.includes(id));
-    const messages = await backend.actAs(who, signal, (seat) =>
-      takeMessages(seat, unread.ids, removed),
-    );
+    const taken = await backend.actAs(who, signal, (seat) => takeMessages(seat, unread.ids));
+    const over = given.take_questions ? await takeOver(who, unread.held, call) : [];
+    const messages = [...taken, ...over].sort((one, other) => one.id - other.id);
+    const held = unread.held.filter((id) => !over.some((message) => message.id === id));
     return {
       text: [summary(messages.length), ...messages.map(messageText), heldText(held)]
         .filter((part) => part !== '')
@@ -128,14 +131,21 @@ const checkMessages = defineTool({
   },
 });
 
-/** @returns those that are off the queue now; one that is being answered stays there */
-async function takeOver(held: readonly number[], { backend }: Call): Promise<number[]> {
-  const removed: number[] = [];
-  for (const id of held.slice(0, 100)) {
-    const outcome = await removeQuestion(backend.bus, id);
-    if (outcome === 'removed') removed.push(id);
+/**
+ * Read first, then taken off the queue: none of them is lost in between. One that is being answered
+ * stays there.
+ */
+async function takeOver(
+  who: Credentials,
+  held: readonly number[],
+  { backend, signal }: Call,
+): Promise<PartnerMessage[]> {
+  const taken: PartnerMessage[] = [];
+  for (const message of readMessages(backend.bus, who, held.slice(0, MOST_TAKEN_OVER))) {
+    const outcome = await backend.inTime(signal, () => removeQuestion(backend.bus, message.id));
+    if (outcome === 'removed') taken.push(message);
   }
-  return removed;
+  return taken;
 }
 
 function summary(count: number): string {

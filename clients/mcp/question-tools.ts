@@ -7,6 +7,7 @@ import {
   composeQuestion,
   openConversation,
   type Seat,
+  type Side,
   sendAs,
   writerOf,
 } from '../../src/bus/index.js';
@@ -68,7 +69,9 @@ const askOverBus = defineTool({
 interface Asked {
   readonly messageId: number;
   /** When it was made for this question. */
-  readonly opened?: { readonly conversationId: string; readonly token: string } | undefined;
+  readonly opened?:
+    | { readonly conversationId: string; readonly side: Side; readonly token: string }
+    | undefined;
 }
 
 async function put(given: AskOverBus, { backend, signal }: Call): Promise<Asked> {
@@ -85,14 +88,14 @@ async function put(given: AskOverBus, { backend, signal }: Call): Promise<Asked>
       const side = askingSide(backend);
       return {
         messageId: sendAs(seats[side], row),
-        opened: { conversationId, token: tokens[side] },
+        opened: { conversationId, side, token: tokens[side] },
       };
     }),
   );
   return asked as NonNullable<typeof asked>;
 }
 
-function askingSide({ session }: Backend): 'a' | 'b' {
+function askingSide({ session }: Backend): Side {
   return session === 'b' ? 'a' : 'b';
 }
 
@@ -163,11 +166,11 @@ async function waitFor(
 
 function withNewConversation(reply: Reply, { opened }: Asked): Reply {
   if (opened === undefined) return reply;
-  const { conversationId, token } = opened;
+  const { conversationId, side, token } = opened;
   return {
     ...reply,
-    text: `${reply.text}\n\nConversation ID: ${conversationId}\nYour token (keep secret): ${token}`,
-    data: { ...reply.data, token },
+    text: `${reply.text}\n\nConversation ID: ${conversationId}\nYou are session ${side}.\nYour token (keep secret): ${token}`,
+    data: { ...reply.data, session_id: side, token },
   };
 }
 
@@ -185,13 +188,11 @@ const watchQuestion = defineTool({
   run: async (given, call) => {
     const { backend, signal } = call;
     const { message_id: messageId } = given;
-    await backend
-      .actAs(credentialsOf(given), signal, (seat) => {
-        const from = writerOf(seat, messageId);
-        if (from !== undefined) audit(seat, 'watch_question', { message_id: messageId });
-        return from;
-      })
-      .then((from) => needWriter(from, messageId));
+    const from = await backend.actAs(credentialsOf(given), signal, (seat) => {
+      audit(seat, 'watch_question', { message_id: messageId });
+      return writerOf(seat, messageId);
+    });
+    needWriter(from, messageId);
     const details = detailsOf(backend, messageId);
     if (given.wait && !isFinished(wordOf(details))) {
       await waitFor(messageId, given.timeout_ms, call);
@@ -212,7 +213,7 @@ const cancelQuestionTool = defineTool({
     if (needWriter(from, messageId) !== who.side) {
       throw new ToolError('bad_request', `message ${messageId} was not asked by your side`);
     }
-    const outcome = await cancelQuestion(backend.bus, messageId);
+    const outcome = await backend.inTime(signal, () => cancelQuestion(backend.bus, messageId));
     if (outcome === 'missing') {
       throw new ToolError('not_found', `message ${messageId} is no question that warmline answers`);
     }

@@ -61,8 +61,14 @@ export function createMcpServer(backend: Backend): Server {
       ? await answer(backend, tool, params.arguments, extra)
       : await begin(backend, tool, params.arguments, extra);
   });
-  server.onerror = (error) => backend.log.warn({ err: error }, 'a message that makes no sense');
+  server.onerror = ({ message }) =>
+    backend.log.warn({ why: withoutTokens(message) }, 'a message that makes no sense');
   return server;
+}
+
+/** The error may quote what was sent. */
+function withoutTokens(message: string): string {
+  return message.replace(/[0-9a-f]{8,}/gi, '[redacted]').slice(0, 500);
 }
 
 function toListed({ name, description, input, isReadOnly, begin }: Tool): ListedTool {

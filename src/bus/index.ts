@@ -66,6 +66,7 @@ export {
   type PartnerMessage,
   type PartnerStatus,
   partnerStatus,
+  readMessages,
   type Seat,
   sealedQuestion,
   sendAs,

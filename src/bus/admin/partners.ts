@@ -172,27 +172,36 @@ export function lookForMessages(
   });
 }
 
-/**
- * Hands over what is still unread among these, and marks it read.
- * @param removed handed over whether read or not: they were taken off the queue for this
- */
-export function takeMessages(
-  seat: Seat,
-  ids: readonly number[],
-  removed: readonly number[] = [],
-): PartnerMessage[] {
-  const { db, conversationId, side } = seat;
-  const who = { conversationId, side, most: MAX_QUESTION_BYTES };
-  const unread = db.prepare(`${UNREAD} AND id = :id`);
-  const any = db.prepare(`${ADDRESSED} AND id = :id`);
+/** Hands over what is still unread among these, and marks it read. */
+export function takeMessages(seat: Seat, ids: readonly number[]): PartnerMessage[] {
+  const { db } = seat;
   const mark = db.prepare('UPDATE messages SET read = 1 WHERE id = ?');
-  const rows = [
-    ...ids.map((id) => unread.get({ ...who, id })),
-    ...removed.map((id) => any.get({ ...who, id })),
-  ].filter((row) => row !== undefined) as UnreadRow[];
-  for (const { id } of rows) mark.run(id);
-  audit(seat, 'get_messages', { count: rows.length });
-  return rows.sort((one, other) => one.id - other.id).map(toMessage);
+  const messages = rowsOf(db, seat, ids);
+  for (const { id } of messages) mark.run(id);
+  audit(seat, 'get_messages', { count: messages.length });
+  return messages;
+}
+
+/** The same without marking them. Whose token was shown is the caller's to know. */
+export function readMessages(
+  bus: Pick<SqliteBus, 'read'>,
+  who: Pick<Credentials, 'conversationId' | 'side'>,
+  ids: readonly number[],
+): PartnerMessage[] {
+  return bus.read((db) => rowsOf(db, who, ids));
+}
+
+function rowsOf(
+  db: Database,
+  { conversationId, side }: Pick<Credentials, 'conversationId' | 'side'>,
+  ids: readonly number[],
+): PartnerMessage[] {
+  const unread = db.prepare(`${UNREAD} AND id = :id`);
+  const most = MAX_QUESTION_BYTES;
+  return ids
+    .map((id) => unread.get({ conversationId, side, most, id }) as UnreadRow | undefined)
+    .filter((row) => row !== undefined)
+    .map(toMessage);
 }
 
 export function setStatus(seat: Seat, status: string): void {
@@ -318,14 +327,13 @@ interface UnreadRow {
 }
 
 /** Text too long to be shown is not read. */
-const ADDRESSED = `
+const UNREAD = `
   SELECT id, from_session AS "from", timestamp, bytes,
          CASE WHEN bytes <= :most THEN message END AS message,
          CASE WHEN bytes <= :most THEN metadata END AS metadata
   FROM (SELECT *, coalesce(octet_length(message), 0) + coalesce(octet_length(metadata), 0) AS bytes
         FROM messages)
-  WHERE conversation_id = :conversationId AND to_session = :side`;
-const UNREAD = `${ADDRESSED} AND coalesce(read, 0) = 0`;
+  WHERE conversation_id = :conversationId AND to_session = :side AND coalesce(read, 0) = 0`;
 
 function isQuestion({ bytes, message, metadata }: UnreadRow): boolean {
   const parsed = bytes > MAX_QUESTION_BYTES ? OVERSIZED : parseQuestion(message, metadata);
