@@ -1,8 +1,20 @@
 /** The commands that say how bridge and bus are, and the few that change how long turns may take. */
 import type { Frame } from './frame.js';
-import { dayCount, withSettings } from './options.js';
+import { dayCount, wholeUpTo, withSettings } from './options.js';
 
 export function addReportCommands({ command, run }: Frame): void {
+  withSettings(
+    command('top', 'watch bus, bridge and questions live; cancel and retry by a key')
+      .option(
+        '--interval <S>',
+        'seconds between looks when nothing tells of a change (default: 2)',
+        wholeUpTo(3600),
+      )
+      .option('--once', 'print one frame as text, then end'),
+    'address',
+    'bus',
+  ).action(run(async () => (await import('./commands/top.js')).top));
+
   withSettings(
     command('stats', 'print counts and times of a running bridge, and of a bus with --db').option(
       '--json',

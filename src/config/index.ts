@@ -4,6 +4,7 @@ export {
   type Environment,
   environment,
   environmentWithoutSettings,
+  preferProductionBuilds,
   stateHome,
 } from './environment.js';
 export { readKey } from './key.js';
@@ -15,6 +16,6 @@ export {
   readFlag,
   wholeAbout,
 } from './names.js';
-export { settingsReference } from './reference.js';
+export { sectionTitle, settingsReference } from './reference.js';
 export type { Section } from './settings.js';
 export { readToken } from './token.js';
