@@ -4,7 +4,7 @@
  * What is always true:
  *  - The bus is opened when it is first needed and again after it was out of reach: a tool that fails
  *    for it leaves the server as it was.
- *  - A write that was not through in its time is never made later.
+ *  - A write that was not through in its time is not made later, unless that does no harm.
  */
 import {
   actAs,

@@ -88,7 +88,7 @@ async function answer(
   extra: Extra,
 ): Promise<CallToolResult> {
   const progress = new Progress(progressSender(extra));
-  const reply = await attempt(backend, tool, given, (input) =>
+  const reply = await attempt(backend, tool, given, extra, (input) =>
     tool.run(input, { backend, signal: extra.signal, progress }),
   );
   progress.end();
@@ -107,7 +107,7 @@ async function begin(
     throw new McpError(ErrorCode.MethodNotFound, `${tool.name} cannot be called as a task`);
   }
   const call: Call = { backend, signal: extra.signal, progress: new Progress(undefined) };
-  const begun = await attempt(backend, tool, given, (input) => start(input, call));
+  const begun = await attempt(backend, tool, given, extra, (input) => start(input, call));
   if ('done' in begun) return { task: begun.done };
   throw new McpError(ErrorCode.InvalidRequest, begun.failed.text, begun.failed.data);
 }
@@ -117,6 +117,7 @@ async function attempt<T>(
   backend: Backend,
   tool: Tool,
   given: unknown,
+  { signal }: Extra,
   work: (input: unknown) => Promise<T>,
 ): Promise<{ readonly done: T } | { readonly failed: Reply }> {
   const parsed = tool.input.safeParse(given ?? {});
@@ -126,6 +127,8 @@ async function attempt<T>(
   } catch (error) {
     const failed = failureReply(error);
     if (failed !== undefined) return { failed };
+    // Nobody is told: the client wants no answer any more.
+    if (signal.aborted) return { failed: replyOf('cancelled', 'the call was cancelled') };
     backend.log.error({ err: error, tool: tool.name }, 'a tool failed');
     return { failed: replyOf('internal', 'a fault of warmline; its log says more') };
   }
