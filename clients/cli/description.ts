@@ -1,5 +1,6 @@
 /** The commands as plain data, for what is written from them: completion scripts, the reference. */
 import type { Argument, Command, Option } from 'commander';
+import type { Described } from '../../src/config/index.js';
 import { SettingOption } from './options.js';
 
 /** What a command line takes at a place. Of `words` others may be right as well. */
@@ -20,6 +21,8 @@ export interface DescribedOption {
   readonly group: string;
   readonly value: Value;
   readonly isList: boolean;
+  /** The setting that the option gives; none when it belongs to the command alone. */
+  readonly setting?: Described | undefined;
 }
 
 export interface DescribedArgument {
@@ -40,6 +43,8 @@ export interface DescribedCommand {
   readonly usage: string;
   readonly arguments: readonly DescribedArgument[];
   readonly options: readonly DescribedOption[];
+  /** What its help says in the end, if anything. */
+  readonly note: string;
   /** The names and purposes of the commands inside it. */
   readonly commands: readonly { readonly name: string; readonly about: string }[];
 }
@@ -62,45 +67,55 @@ function withCommands(
     about: command.description(),
     group: command.helpGroup(),
     usage: ['warmline', ...path, command.usage()].join(' '),
-    arguments: command.registeredArguments.map((argument) =>
-      describedArgument(argument, command.name() === 'help' ? siblings : []),
-    ),
-    options: help.visibleOptions(command).map(describedOption),
+    arguments: command.registeredArguments.map((argument) => ({
+      ...describedArgument(argument, command.name() === 'help' ? siblings : []),
+      about: help.argumentDescription(argument),
+    })),
+    options: help.visibleOptions(command).map((option) => ({
+      ...describedOption(option),
+      about: help.optionDescription(option),
+    })),
+    note: noteOf(command),
     commands: inside.map((one) => ({ name: one.name(), about: one.description() })),
   };
   return [described, ...inside.flatMap((one) => withCommands(one, [...path, one.name()], names))];
 }
 
-function describedOption(option: Option): DescribedOption {
-  const { flags, short, long, description, argChoices = [] } = option;
+function noteOf(command: Command): string {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => (help += text) });
+  command.outputHelp();
+  return help.slice(command.helpInformation().length).trim();
+}
+
+function describedOption(option: Option): Omit<DescribedOption, 'about'> {
+  const { flags, short, long, argChoices = [] } = option;
   const setting = option instanceof SettingOption ? option.setting : undefined;
   return {
     flags,
     names: [short, long].filter((name) => name !== undefined),
-    about: description + choices(argChoices),
     group: option.helpGroupHeading ?? 'Options:',
     value:
       option.required || option.optional
         ? valueWritten(flags, setting?.words ?? argChoices)
         : { kind: 'none' },
     isList: setting?.isList ?? option.variadic,
+    setting,
   };
 }
 
 /** @param siblings the words that fit where the argument names a command */
-function describedArgument(argument: Argument, siblings: readonly string[]): DescribedArgument {
-  const { argChoices = [], description, required, variadic } = argument;
+function describedArgument(
+  argument: Argument,
+  siblings: readonly string[],
+): Omit<DescribedArgument, 'about'> {
+  const { argChoices = [], required, variadic } = argument;
   const name = `${argument.name()}${variadic ? '...' : ''}`;
   return {
     name: required ? `<${name}>` : `[${name}]`,
-    about: description + choices(argChoices),
     value: valueWritten(name, [...argChoices, ...siblings]),
     isVariadic: variadic,
   };
-}
-
-function choices(words: readonly string[]): string {
-  return words.length === 0 ? '' : `: ${words.join(', ')}`;
 }
 
 /** How a value is written says what it is: `FILE`, `PATH`, `DIR`. */

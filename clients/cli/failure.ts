@@ -2,6 +2,13 @@
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const;
 
+export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
+  [EXIT.ok]: 'fine',
+  [EXIT.failed]: 'failed',
+  [EXIT.usage]: 'used wrongly',
+  [EXIT.config]: 'the configuration is wrong: no further try helps before it is changed',
+};
+
 /** The words do not fit together: exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

@@ -9,6 +9,7 @@ import { addQueueCommands } from './queue-commands.js';
 import { addReportCommands } from './report-commands.js';
 import { addRunningCommands } from './running-commands.js';
 import { addSetupCommands } from './setup-commands.js';
+import { addUsage } from './usage.js';
 
 /** Runs one command. @returns its exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -16,6 +17,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   const program = describeProgram((code) => {
     exitCode = code;
   });
+  addUsage(program);
   try {
     await program.parseAsync([...words], { from: 'user' });
     return exitCode;

@@ -94,6 +94,11 @@ kind = "extract"
 |---|---|---|
 `;
 
+/** The heading that a section has in `docs/configuration.md`. */
+export function sectionTitle(section: Section): string {
+  return TITLES[section];
+}
+
 /** The whole document, in Markdown. */
 export function settingsReference(): string {
   const sections = Object.entries(TITLES).map(([section, title]) => {
