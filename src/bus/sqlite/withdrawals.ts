@@ -63,8 +63,6 @@ export class Withdrawals {
   ): Withdrawn | 'behind' {
     const session = this.#session;
     const settlements = this.#settlements;
-    // What earlier jobs of this transaction settled has to show here, and this in later ones.
-    settlements.flush(sql);
     const row = sql.withdrawable.get({ id, session, most: MAX_QUESTION_BYTES });
     const standing = standingOf(row, id);
     if (row === undefined || standing === 'missing') return 'missing';
@@ -76,6 +74,7 @@ export class Withdrawals {
     else settlements.left(id, false);
     if (isLeased) settlements.count('withdrawn');
     this.#finish(sql, id, how, { row, isLeased }, nowUs);
+    // A later job of this transaction has to find it finished.
     settlements.flush(sql);
     return 'withdrawn';
   }
