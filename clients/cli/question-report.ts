@@ -1,5 +1,5 @@
 /** One question of a bus, told to people and to programs. */
-import type { QuestionDetails, WaitReason } from '../../src/bus/index.js';
+import { type QuestionDetails, statusWord, type WaitReason } from '../../src/bus/index.js';
 import { duration, paint, printable, table } from './output.js';
 
 type Attempt = QuestionDetails['attempts'][number];
@@ -24,7 +24,8 @@ function shorten(text: string, maxChars: number): string {
 
 /** @param again the question that asks it again, when there is one */
 export function detailsAsText(details: QuestionDetails, again?: QuestionDetails): string {
-  const { messageId, conversationId, status, askedAt, attempts, answer } = details;
+  const { messageId, conversationId, errorCode, askedAt, attempts, answer } = details;
+  const status = statusWord(details.status, errorCode);
   const lines: (readonly [string, string | undefined])[] = [
     ['conversation', `${conversationId} (${details.conversation})`],
     ['status', statusText(details)],
@@ -62,7 +63,8 @@ export function statusText({ status, errorCode, waits, processing }: QuestionDet
   if (processing) {
     return `${status}: attempt ${processing.attempt} since ${timeOf(processing.sinceUs)}, by ${processing.owner}`;
   }
-  return errorCode === undefined ? status : `${status}: ${errorCode}`;
+  const word = statusWord(status, errorCode);
+  return errorCode === undefined || word === errorCode ? word : `${word}: ${errorCode}`;
 }
 
 function waitText(waits: WaitReason): string {
@@ -85,7 +87,8 @@ function waitText(waits: WaitReason): string {
 
 function againText({ redrivenAs }: QuestionDetails, again: QuestionDetails | undefined) {
   if (redrivenAs === undefined) return undefined;
-  return `as question ${redrivenAs} (${again?.status ?? 'deleted'})`;
+  const status = again && statusWord(again.status, again.errorCode);
+  return `as question ${redrivenAs} (${status ?? 'deleted'})`;
 }
 
 function questionText({ question }: QuestionDetails): string {
@@ -143,7 +146,7 @@ export function detailsAsJson(details: QuestionDetails) {
     conversation: details.conversation,
     from: details.from,
     to: details.to,
-    status: details.status,
+    status: statusWord(details.status, details.errorCode),
     question: question?.kind === 'question' ? question.question : null,
     query_id: (question?.kind !== 'ignored' && question?.queryId) || null,
     asked_at: details.askedAt === undefined ? null : `${details.askedAt}Z`,

@@ -77,7 +77,7 @@ export type End =
 const WITHOUT_ANSWER = {
   failed: 'the question failed, and its answer row has been deleted',
   dead: 'the question failed for the last time, and its answer row has been deleted',
-  ignored: 'the message is not a question, so nobody answers it',
+  ignored: 'the message is not a question, or was taken off the queue, so nobody answers it',
   orphaned: 'the question was deleted from the bus, or its conversation was',
   missing: 'there is no such message on this bus; check the id and the file',
 } as const;

@@ -52,6 +52,7 @@ export {
   type ListFilter,
   listQuestions,
   type QuestionPage,
+  statusWord,
 } from './admin/listing.js';
 export { type BusOverview, overviewOf } from './admin/overview.js';
 export {
@@ -129,7 +130,7 @@ export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus } from './memory/store.js';
 export { composeQuestion, type QuestionText } from './new-question.js';
-export { formatOwner, isGone, isRunning, parseOwner, thisProcess } from './owner.js';
+export { formatOwner, isRunning, type Owner, parseOwner, thisProcess } from './owner.js';
 export { type ParsedQuestion, parseQuestion } from './question.js';
 export { isSuspect, redact, redactMessage } from './redact.js';
 export {

@@ -21,6 +21,11 @@ export class OwnLeases {
     this.#ends.delete(token);
   }
 
+  /** Forgets all but these: a lease may end by what others do. */
+  keepOnly(tokens: ReadonlySet<string>): void {
+    for (const token of this.#ends.keys()) if (!tokens.has(token)) this.#ends.delete(token);
+  }
+
   /** Whether the lease has run out; undefined when it is not one of ours. */
   isOver(token: string): boolean | undefined {
     const end = this.#ends.get(token);

@@ -25,6 +25,12 @@ export const LISTED_STATUSES = [
 
 export type ListedStatus = (typeof LISTED_STATUSES)[number];
 
+/** The word for where a question stands; `errorCode` is that of its error answer. */
+export function statusWord<S extends string>(status: S, errorCode: string | undefined) {
+  const isNamed = errorCode === 'timeout' || errorCode === 'cancelled';
+  return status === 'failed' && isNamed ? errorCode : status;
+}
+
 export interface ListedQuestion {
   readonly messageId: number;
   readonly conversationId: string;

@@ -49,9 +49,10 @@ export class Reaper {
       return known;
     };
     const window = { session, now: naiveUtc(nowUs), limit: REVIVE_PAGE };
+    const leases = sql.leases.all({ session });
+    mine.keepOnly(new Set(leases.map(({ token }) => token)));
     return {
-      overdue: sql.leases
-        .all({ session })
+      overdue: leases
         .map((lease) => ({ ...lease, gone: isOwnerGone(lease.owner) }))
         .filter((lease) => lease.gone || (mine.isOver(lease.token) ?? lease.untilUs <= nowUs)),
       revivable: [...sql.revivable.all(window), ...sql.wakeable.all(window)].map(

@@ -166,8 +166,8 @@ export class SqliteBus implements Bus {
       read: (look) => this.#read(look),
       settle: (run) => this.#settle((sql) => run(sql, this.#stamp())),
     });
-    // Who works on it here is not told by a watch on what others commit.
-    this.#tellListeners();
+    // Who works on it by this connection is not told by the watch on what others commit.
+    if (withdrawn === 'withdrawn') this.#tellListeners();
     return withdrawn;
   }
 

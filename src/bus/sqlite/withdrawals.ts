@@ -35,7 +35,7 @@ export class Withdrawals {
   /**
    * The question before it in its lane, which has to be led past it, is looked for without the lock:
    * the links between questions have no index backwards, which every answer would pay for.
-   * @throws BusError `bus_corrupt` when no lane leads to the question
+   * @throws BusError `bus_corrupt` when its lane does not lead to the question
    */
   async run(id: number, how: Withdrawal, { read, settle }: Access): Promise<Withdrawn> {
     let before: number | undefined;
@@ -47,10 +47,7 @@ export class Withdrawals {
       before = await findBefore(id, read);
       if (before === undefined) misses += 1;
     }
-    throw new BusError(
-      'bus_corrupt',
-      `no lane leads to question ${id}; "warmline verify --repair" puts that right`,
-    );
+    throw damaged(id);
   }
 
   /** @returns `behind` when it stands behind a question, and not behind `before` */
@@ -70,8 +67,8 @@ export class Withdrawals {
     const isLeased = standing === 'head' && row.token !== null;
     if (isLeased && how === 'remove') return 'processing';
     if (standing === 'behind' && !leadPast(sql, id, row, before)) return 'behind';
-    if (standing === 'head') settlements.leaveLane(sql, row.lane ?? 0, id, row.token, nowUs);
-    else settlements.left(id, false);
+    if (standing !== 'head') settlements.left(id, false);
+    else if (!settlements.leaveLane(sql, row.lane ?? 0, id, row.token, nowUs)) throw damaged(id);
     if (isLeased) settlements.count('withdrawn');
     this.#finish(sql, id, how, { row, isLeased }, nowUs);
     // A later job of this transaction has to find it finished.
@@ -103,6 +100,13 @@ export class Withdrawals {
       { lease: { ...lease, seenAtUs, claimedAtUs }, answer, nowUs, result: 'lost' },
     ]);
   }
+}
+
+function damaged(id: number): BusError {
+  return new BusError(
+    'bus_corrupt',
+    `the queue of question ${id} is not in order; "warmline verify --repair" puts that right`,
+  );
 }
 
 /** A message, what is kept of it as a question, and the lane of its conversation. */
