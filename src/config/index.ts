@@ -8,7 +8,13 @@ export {
   stateHome,
 } from './environment.js';
 export { readKey } from './key.js';
-export { type Flags, type LoadOptions, loadSettings, type Settings } from './load.js';
+export {
+  configFileFor,
+  type Flags,
+  type LoadOptions,
+  loadSettings,
+  type Settings,
+} from './load.js';
 export {
   type Described,
   describedSettings,
@@ -18,4 +24,5 @@ export {
 } from './names.js';
 export { sectionTitle, settingsReference } from './reference.js';
 export type { Section } from './settings.js';
+export { settingsTemplate } from './template.js';
 export { readToken } from './token.js';

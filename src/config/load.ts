@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly env: Environment;
   /** Where relative paths of flags and variables start, and where `warmline.toml` is looked for. */
   readonly cwd: string;
+  /** What the config file is to hold, when it is not to be read. */
+  readonly text?: string;
 }
 
 const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
@@ -33,8 +35,10 @@ const ENGINES = 'engines';
 type Source = ReadonlyMap<string, Given>;
 
 /** @throws ConfigError naming the key, and the nearest known one when there is none of that name */
-export async function loadSettings({ flags, env, cwd }: LoadOptions): Promise<Settings> {
-  const file = await fromFile(configFile(flags, env, cwd));
+export async function loadSettings({ flags, env, cwd, text }: LoadOptions): Promise<Settings> {
+  const path = configFileFor({ flags, env, cwd });
+  const isThere = text !== undefined || namedFile(flags, env) !== undefined || existsSync(path);
+  const file = await fromFile(isThere ? path : undefined, text);
   // Every source is checked, also where another one wins: a mistake is not to lie in wait.
   const sources = [fromFlags(flags, cwd), fromVariables(env, cwd), file.settings].map(checked);
   const [byFlag, byVariable, byFile] = sources as [Source, Source, Source];
@@ -85,19 +89,23 @@ function fromVariables(env: Environment, cwd: string): Source {
   return given;
 }
 
-function configFile(flags: Flags, env: Environment, cwd: string): string | undefined {
+/** The config file that is read, or would be if it were there. */
+export function configFileFor({ flags, env, cwd }: LoadOptions): string {
+  return resolve(cwd, namedFile(flags, env) ?? USUAL_FILE);
+}
+
+function namedFile(flags: Flags, env: Environment): string | undefined {
   const named = flags.config ?? (env[CONFIG_VARIABLE] || undefined);
-  if (typeof named === 'string') return resolve(cwd, named);
-  const usual = resolve(cwd, USUAL_FILE);
-  return existsSync(usual) ? usual : undefined;
+  return typeof named === 'string' ? named : undefined;
 }
 
 async function fromFile(
   file: string | undefined,
+  text: string | undefined,
 ): Promise<{ readonly settings: Source; readonly tables: EngineTables }> {
   const settings = new Map<string, Given>();
   if (file === undefined) return { settings, tables: new Map() };
-  const { [ENGINES]: tables, ...plain } = await readToml(file);
+  const { [ENGINES]: tables, ...plain } = await readToml(file, text);
   const byKey = new Map(describedSettings().map((setting) => [setting.fileKey, setting]));
   const base = dirname(file);
   for (const [key, value] of Object.entries(plain)) {
@@ -108,10 +116,10 @@ async function fromFile(
   return { settings, tables: readTables(tables, file) };
 }
 
-async function readToml(file: string): Promise<Record<string, unknown>> {
+async function readToml(file: string, text?: string): Promise<Record<string, unknown>> {
   const { parse } = await import('smol-toml');
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return parse(text ?? readFileSync(file, 'utf8'));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== undefined) {
       throw new ConfigError(`cannot read the config file ${file}; check --config`, { cause });

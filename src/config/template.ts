@@ -1,0 +1,65 @@
+/** A config file to start from, written from the description of the settings. */
+import { KINDS_OF } from './engine-keys.js';
+import { type Described, describedSettings, describedTable, wholeAbout } from './names.js';
+import { sectionTitle } from './reference.js';
+
+const INTRODUCTION = `# Settings of warmline, for all its commands that run in this directory or get --config.
+# Flags and WARMLINE_ variables win over this file. docs/configuration.md says more.
+#
+# What is set comes first. Below is all the rest, by subject: a line that begins with "#" and no
+# blank is a setting with its default, or, in capitals, with what its value has to be.`;
+
+const ENGINES = `# Several engines run at once with a table for each, at the end of the file; docs/engines says
+# more. Other settings can be set in a table as well, for that engine alone.
+#
+#[engines.NAME]`;
+
+/** Longest line of a comment, in characters. */
+const WIDTH = 98;
+
+/**
+ * @param given values by the key of their setting (`contextRoot`), which are set; all others are
+ *   there as comments
+ */
+export async function settingsTemplate(given: ReadonlyMap<string, unknown>): Promise<string> {
+  const { stringify } = await import('smol-toml');
+  const entry = (setting: Described, about: string) => {
+    const value = given.get(setting.key);
+    const line = stringify({ [setting.fileKey]: value ?? example(setting) }).trimEnd();
+    return `${comment(about)}\n${value === undefined ? '#' : ''}${line}`;
+  };
+  const all = describedSettings();
+  const set = all.filter(({ key }) => given.has(key));
+  const sections = [...new Set(all.map(({ section }) => section))].map((section) => {
+    const rest = all.filter((setting) => setting.section === section && !set.includes(setting));
+    const entries = rest.map((setting) => entry(setting, wholeAbout(setting)));
+    return [heading(sectionTitle(section)), ...entries].join('\n');
+  });
+  const table = describedTable().own.map((setting) => {
+    const kinds = KINDS_OF[setting.key];
+    const only = kinds === undefined ? '' : ` (for ${kinds.join(', ')})`;
+    return entry(setting, setting.about + only);
+  });
+  return `${[
+    INTRODUCTION,
+    set.map((setting) => entry(setting, wholeAbout(setting))).join('\n'),
+    ...sections,
+    [heading('Engines'), ENGINES, ...table].join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+function heading(title: string): string {
+  return `# ---- ${title} ----`;
+}
+
+function comment(text: string): string {
+  const lines = text.match(new RegExp(`.{1,${WIDTH - 2}}(?= |$)`, 'g')) ?? [];
+  return lines.map((line) => `# ${line.trim()}`).join('\n');
+}
+
+/** The default, or the kind of value that help texts write. */
+function example({ standard, value, isList }: Described): unknown {
+  if (standard !== undefined) return standard;
+  if (value === '') return true;
+  return isList ? [value] : value;
+}
