@@ -8,7 +8,7 @@ const text = z.string().max(8192);
 
 const State = z.object({
   /** The process: boot, pid namespace, pid and start time, as leases name their holder. */
-  owner: text.refine((owner) => Number.isSafeInteger(parseOwner(owner)?.pid)),
+  owner: text.refine((owner) => isPid(parseOwner(owner)?.pid)),
   /** Microseconds since the epoch. */
   startedAtUs: z.int().nonnegative(),
   db: text,
@@ -21,6 +21,11 @@ const State = z.object({
 });
 
 export type DaemonState = Readonly<z.infer<typeof State>>;
+
+/** Others are whole groups of processes. */
+function isPid(pid: number | undefined): boolean {
+  return Number.isSafeInteger(pid) && Number(pid) > 0;
+}
 
 /** @returns undefined when there is none, or it cannot be understood */
 export function readState({ state }: Place): DaemonState | undefined {

@@ -51,9 +51,9 @@ export class PollHouse {
     return Number((await this.json('start', ...words)).pid);
   }
 
-  /** A bridge with the fake engine. @returns the flags that lead to it */
-  async bridge(port = '0'): Promise<string[]> {
-    const words = ['serve', '--port', port, '--engine', 'fake', '--context-root', this.dir];
+  /** @returns the flags that lead to it */
+  async bridge({ port = '0', engine = 'fake' } = {}): Promise<string[]> {
+    const words = ['serve', '--port', port, '--engine', engine, '--context-root', this.dir];
     const program = start([...words, '--log-level', 'warn'], this.around);
     return ['--port', String((await program.ready()).port)];
   }

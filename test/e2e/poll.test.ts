@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import { formatOwner, thisProcess } from '../../src/bus/index.js';
+import { ownerOf, statField } from '../daemon/owner-of.js';
 import { CLI, isAlive, Program, start, until, warmline } from '../support/process.js';
 import { PollHouse, stranger } from './poll-house.js';
 
@@ -26,7 +26,7 @@ test('poll start goes to work in the background, status says how it is, stop end
   expect(started.stdout).toContain('warmline poll stop --db');
   const pid = Number(/pid (\d+)/.exec(started.stdout)?.[1]);
   // A session of its own: the end of the terminal that started it is none of its business.
-  expect(sessionOf(pid)).toBe(pid);
+  expect(Number(statField(pid, 3))).toBe(pid);
 
   const id = await house.ask('!fake echo from the background');
   expect(await house.answered(id)).toContain('from the background');
@@ -51,11 +51,6 @@ test('poll start goes to work in the background, status says how it is, stop end
     stdout: `no daemon runs on ${house.place.bus}\n`,
   });
 });
-
-function sessionOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]);
-}
 
 test('a second start is refused and says which one runs; that one goes on', async () => {
   const house = new PollHouse();
@@ -121,7 +116,7 @@ test('a process that was given the pid of a daemon that died gets no signal', as
   await until(() => !isAlive(pid));
   // The same note, had the kernel given that pid to somebody else.
   const other = stranger();
-  const owner = formatOwner({ ...thisProcess(), pid: other.pid, start: '1' });
+  const owner = ownerOf(other.pid, { start: '1' });
   writeFileSync(house.place.state, JSON.stringify({ ...noted, owner }));
 
   expect(await house.poll('status', ...NO_BRIDGE)).toMatchObject({ code: 1 });
@@ -139,7 +134,7 @@ test('a daemon that cannot be told from another process gets no signal either', 
   const pid = await house.start(...NO_BRIDGE);
   const other = stranger();
   const noted = JSON.parse(readFileSync(house.place.state, 'utf8'));
-  const owner = formatOwner({ ...thisProcess(), pid: other.pid, start: '1' });
+  const owner = ownerOf(other.pid, { start: '1' });
   writeFileSync(house.place.state, JSON.stringify({ ...noted, owner }));
 
   const stopped = await house.poll('stop');
@@ -198,7 +193,7 @@ test('without a bridge it starts, says so, and connects when there is one', asyn
   expect(started.stdout).toMatch(/no bridge: cannot reach warmline at .* The daemon connects when/);
   expect((await house.poll('status')).stdout).toMatch(new RegExp(`bridge +no bridge: .*:${port}`));
   const id = await house.ask('!fake echo at last');
-  await house.bridge(port);
+  await house.bridge({ port });
   expect(await house.answered(id)).toContain('at last');
   expect(await house.json('status')).toMatchObject({ bridge: { reachable: true, error: null } });
 });
