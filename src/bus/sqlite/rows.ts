@@ -166,6 +166,26 @@ export interface Ignorable {
   readonly seenAtUs: number;
 }
 
+/** A message, what is kept of it as a question, and the lane of its conversation. */
+export interface Withdrawable {
+  readonly conversation: unknown;
+  readonly hasConversation: 0 | 1;
+  readonly isRead: 0 | 1;
+  readonly oversized: 0 | 1;
+  readonly message: unknown;
+  readonly metadata: unknown;
+  readonly outcome: string | null;
+  readonly errorCode: string | null;
+  readonly isHeld: 0 | 1;
+  readonly next: number | null;
+  readonly seenAtUs: number | null;
+  readonly lane: number | null;
+  readonly head: number | null;
+  readonly token: string | null;
+  readonly attempts: number | null;
+  readonly claimedAtUs: number | null;
+}
+
 /** A lease as the reaper finds it, with what an attempt that ends by it leaves. */
 export interface LeaseRow {
   readonly lane: number;

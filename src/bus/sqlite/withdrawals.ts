@@ -8,7 +8,7 @@ import { BusError, type Withdrawal, type Withdrawn } from '../bus.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion, parseTaken } from '../question.js';
 import { naiveUtc } from '../stamp.js';
 import type { Answers } from './answers.js';
-import type { Named, Positional } from './rows.js';
+import type { Named, Positional, Withdrawable } from './rows.js';
 import type { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
 
@@ -80,7 +80,7 @@ export class Withdrawals {
     sql: Statements,
     id: number,
     how: Withdrawal,
-    { row, isLeased }: { row: Row; isLeased: boolean },
+    { row, isLeased }: { row: Withdrawable; isLeased: boolean },
     nowUs: number,
   ): void {
     const conversation = String(row.conversation);
@@ -109,30 +109,10 @@ function damaged(id: number): BusError {
   );
 }
 
-/** A message, what is kept of it as a question, and the lane of its conversation. */
-interface Row {
-  readonly conversation: unknown;
-  readonly hasConversation: 0 | 1;
-  readonly isRead: 0 | 1;
-  readonly oversized: 0 | 1;
-  readonly message: unknown;
-  readonly metadata: unknown;
-  readonly outcome: string | null;
-  readonly errorCode: string | null;
-  readonly isHeld: 0 | 1;
-  readonly next: number | null;
-  readonly seenAtUs: number | null;
-  readonly lane: number | null;
-  readonly head: number | null;
-  readonly token: string | null;
-  readonly attempts: number | null;
-  readonly claimedAtUs: number | null;
-}
-
 /** `new`: nobody has taken it in yet; it never will be, once it is marked as read. */
 type Standing = 'missing' | 'finished' | 'new' | 'head' | 'behind';
 
-function standingOf(row: Row | undefined, id: number): Standing {
+function standingOf(row: Withdrawable | undefined, id: number): Standing {
   if (row === undefined) return 'missing';
   // Without a code it was no question; one that was removed has a code.
   if (row.outcome === 'ignored' && row.errorCode === null) return 'missing';
@@ -147,7 +127,12 @@ function standingOf(row: Row | undefined, id: number): Standing {
 }
 
 /** @returns false when it does not stand behind that one */
-function leadPast(sql: Statements, id: number, row: Row, before: number | undefined): boolean {
+function leadPast(
+  sql: Statements,
+  id: number,
+  row: Withdrawable,
+  before: number | undefined,
+): boolean {
   if (before === undefined || sql.leadPast.run(row.next, before, id).changes === 0) return false;
   sql.shortenLane.run(id, before, row.lane);
   return true;
@@ -185,7 +170,7 @@ export function prepareWithdrawals(db: Database) {
        LEFT JOIN warmline_work w ON w.question_id = wanted.id
        LEFT JOIN warmline_lanes l
          ON l.session = :session AND l.conversation_id = m.conversation_id`,
-    ) as unknown as Named<{ id: number; session: string; most: number }, Row>,
+    ) as unknown as Named<{ id: number; session: string; most: number }, Withdrawable>,
     leadPast: hot<[next: number | null, before: number, id: number]>(
       `UPDATE warmline_work SET next_id = ? WHERE question_id = ? AND next_id = ?`,
     ),
