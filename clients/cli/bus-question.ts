@@ -4,11 +4,19 @@ import {
   type BusError,
   composeQuestion,
   inspectBus,
+  listQuestions,
+  type QuestionDetails,
   type QuestionText,
   questionDetails,
   type Side,
   type SqliteBus,
 } from '../../src/bus/index.js';
+import {
+  type MessageContent,
+  MonitorError,
+  pollUntilComplete,
+  type WaitOptions,
+} from '../monitor/index.js';
 import { UsageError } from './failure.js';
 import { statusText } from './question-report.js';
 import { nobodyWorks } from './worker-report.js';
@@ -26,7 +34,7 @@ export interface SentQuestion {
   readonly queryId: string;
 }
 
-/** The JSON of an answer row, as far as it is looked at here. */
+/** An answer on the bus, an error answer among them. */
 export interface BusAnswer {
   readonly answer: string;
   readonly sources: readonly string[];
@@ -65,34 +73,41 @@ async function compose(question: QuestionText) {
   }
 }
 
-/** The answer as soon as it is on the bus, or undefined when the signal is aborted first. */
-export function waitForAnswer(
-  bus: Bus,
-  messageId: number,
-  signal: AbortSignal,
-): Promise<BusAnswer | undefined> {
-  return new Promise((resolve, reject) => {
-    const stop = bus.watch(look);
-    function end(settle: () => void): void {
-      stop();
-      signal.removeEventListener('abort', giveUp);
-      settle();
-    }
-    function giveUp(): void {
-      end(() => resolve(undefined));
-    }
-    function look(): void {
-      try {
-        const stored = bus.answerTo(messageId);
-        if (stored !== undefined) end(() => resolve(readAnswer(stored.message)));
-      } catch (error) {
-        end(() => reject(error));
-      }
-    }
-    signal.addEventListener('abort', giveUp);
-    if (signal.aborted) giveUp();
-    else look();
-  });
+/**
+ * The answer as soon as it is on the bus.
+ * @throws MonitorError when there is none in time, or will be none
+ */
+export async function waitForAnswer(messageId: number, options: WaitOptions): Promise<BusAnswer> {
+  try {
+    const { content } = await pollUntilComplete(messageId, options);
+    if (content !== undefined) return toAnswer(content, false);
+  } catch (error) {
+    if (!(error instanceof MonitorError) || error.content === undefined) throw error;
+    return toAnswer(error.content, true);
+  }
+  throw new Error(`message ${messageId} was answered, and its answer has been deleted`);
+}
+
+/** What becomes of a question that has no answer yet, for people, who look again and again. */
+export function progressOf(bus: SqliteBus, messageId: number): string {
+  try {
+    const details = questionDetails(bus, messageId);
+    const { attempt } = details?.processing ?? {};
+    if (attempt !== undefined) return attempt === 1 ? 'being answered' : `attempt ${attempt}`;
+    const ahead = details?.waits?.for === 'turn' ? questionsAhead(bus, details) : 0;
+    if (ahead > 1) return `pending: behind ${ahead} questions of its conversation`;
+    return whyNoAnswer(bus, messageId);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** More are not counted. */
+const MOST_AHEAD = 1000;
+
+function questionsAhead(bus: SqliteBus, { conversationId, messageId }: QuestionDetails): number {
+  const filter = { conversation: conversationId, beforeId: messageId, limit: MOST_AHEAD };
+  return listQuestions(bus, { ...filter, statuses: ['pending', 'processing'] }).questions.length;
 }
 
 /** Why there is no answer yet. Whatever a question waits for, it waits in vain where nobody works. */
@@ -103,12 +118,6 @@ export function whyNoAnswer(bus: SqliteBus, messageId: number): string {
   return details === undefined ? 'its row is gone' : statusText(details);
 }
 
-function readAnswer(message: string): BusAnswer {
-  const row = JSON.parse(message) as Record<string, unknown>;
-  return {
-    answer: String(row.answer),
-    sources: Array.isArray(row.sources) ? row.sources.map(String) : [],
-    failed: row.error !== undefined,
-    row,
-  };
+function toAnswer({ answer, sources, fields }: MessageContent, failed: boolean): BusAnswer {
+  return { answer, sources, failed, row: fields };
 }

@@ -33,6 +33,23 @@ export function announceReady(fields: Readonly<Record<string, unknown>>): void {
   if (process.connected) process.send?.('ready', undefined, undefined, () => undefined);
 }
 
+/** Of a terminal that does not say how wide it is. */
+const USUAL_COLUMNS = 80;
+
+/**
+ * As much of a line as so many columns hold, or less: what may be wide counts as two. To know it
+ * better takes a table of all characters, and its loading a good part of a command's time.
+ */
+function beginningOf(line: string, columns: number): string {
+  let [used, end] = [0, 0];
+  for (const character of line) {
+    used += character < '\u1100' ? 1 : 2;
+    if (used > columns) break;
+    end += character.length;
+  }
+  return line.slice(0, end);
+}
+
 /** One line on a terminal that says how far a wait has come, and leaves no trace. */
 export class StatusLine {
   readonly #stream = process.stderr;
@@ -40,7 +57,8 @@ export class StatusLine {
 
   show(text: string): void {
     if (!this.#stream.isTTY) return;
-    this.#stream.write(`\r\u001b[2K${printable(text).slice(0, this.#stream.columns - 1)}`);
+    const columns = (this.#stream.columns || USUAL_COLUMNS) - 1;
+    this.#stream.write(`\r\u001b[2K${beginningOf(printableLine(text), columns)}`);
     this.#shown = true;
   }
 

@@ -110,12 +110,13 @@ async function show(
     ]);
     const startedMs = performance.now();
     const sent = await sendQuestion(bus, { question: QUESTION, contextFile: DOCUMENT, from: 'a' });
-    const signal = AbortSignal.any([stopping, AbortSignal.timeout(ANSWER_MS)]);
-    const answer = await waitForAnswer(bus, sent.messageId, signal);
-    if (stopping.aborted) return undefined;
-    if (answer === undefined) throw new Error(`no answer on the bus within ${ANSWER_MS} ms`);
+    const wait = { db: file, timeoutMs: ANSWER_MS, signal: stopping };
+    const answer = await waitForAnswer(sent.messageId, wait);
     printTurn(sent.messageId, answer, performance.now() - startedMs);
     return { file, host, port, conversationId: sent.conversationId };
+  } catch (error) {
+    if (stopping.aborted) return undefined;
+    throw error;
   } finally {
     await bus.close();
   }

@@ -1,9 +1,21 @@
 import { isExpired, type SqliteBus } from '../../../src/bus/index.js';
+import { MonitorError } from '../../monitor/index.js';
+import { printAnswer } from '../answer-output.js';
 import { openBus } from '../bus-file.js';
-import { type SentQuestion, sendQuestion, waitForAnswer, whyNoAnswer } from '../bus-question.js';
+import {
+  type BusAnswer,
+  progressOf,
+  type SentQuestion,
+  sendQuestion,
+  waitForAnswer,
+  whyNoAnswer,
+} from '../bus-question.js';
 import { EXIT } from '../failure.js';
+import { interruptible } from '../interrupt.js';
 import { needBus, settingsFor, type Words } from '../options.js';
-import { printable, printJson, printSources, printText, StatusLine } from '../output.js';
+import { printJson, printText } from '../output.js';
+import { questionFrom } from '../question-input.js';
+import { Waiting } from '../waiting.js';
 
 interface SendWords {
   readonly conversation?: string;
@@ -13,13 +25,15 @@ interface SendWords {
   readonly create?: boolean;
   readonly wait?: boolean;
   readonly timeout?: number;
+  readonly plain?: boolean;
   readonly json?: boolean;
 }
 
 const DEFAULT_WAIT_MS = 300_000;
 
-export async function send(words: Words, question: string): Promise<number> {
+export async function send(words: Words, word: string | undefined): Promise<number> {
   const settings = await settingsFor(words, 'bus');
+  const question = await questionFrom(word);
   const given = words as SendWords;
   const { session } = settings.bus;
   const file = needBus(settings);
@@ -42,7 +56,7 @@ export async function send(words: Words, question: string): Promise<number> {
         `message ${sent.messageId} is on the bus, and its conversation ${sent.conversationId} has expired: only "warmline autopoll --db ${file} --include-expired" answers it; without --conversation a new one is made`,
       );
     }
-    return await printAnswer(bus, sent, given, file);
+    return await waitAndPrint(bus, sent, given);
   } finally {
     await bus.close();
   }
@@ -54,34 +68,41 @@ function report({ messageId, conversationId, queryId }: SentQuestion, json: bool
   } else printText(`message ${messageId} in conversation ${conversationId}`);
 }
 
-async function printAnswer(
+async function waitAndPrint(
   bus: SqliteBus,
   { messageId, conversationId }: SentQuestion,
-  { timeout = DEFAULT_WAIT_MS, json }: SendWords,
-  file: string,
+  { timeout = DEFAULT_WAIT_MS, plain, json }: SendWords,
 ): Promise<number> {
-  const status = new StatusLine();
-  const startedMs = performance.now();
-  const tell = () =>
-    status.show(
-      `message ${messageId} in ${conversationId}: waiting for ${Math.round((performance.now() - startedMs) / 1000)} s`,
-    );
-  tell();
-  const telling = setInterval(tell, 1000);
-  const answer = await waitForAnswer(bus, messageId, AbortSignal.timeout(timeout)).finally(() => {
-    clearInterval(telling);
-    status.clear();
-  });
-  if (answer === undefined) {
+  const { file } = bus;
+  const answer = await interruptible(
+    () =>
+      `message ${messageId} is still on the bus; see: warmline poll show ${messageId} --db ${file}`,
+    (signal) => answerTo(bus, messageId, timeout, signal),
+  ).catch((error: unknown) => {
+    if (!(error instanceof MonitorError) || error.code !== 'timeout') throw error;
     throw new Error(
       `no answer to message ${messageId} in ${conversationId} within ${timeout} ms; it stays on the bus (${whyNoAnswer(bus, messageId)}). See: warmline doctor --db ${file}`,
     );
-  }
+  });
   if (json === true) {
     printJson({ message_id: messageId, conversation_id: conversationId, ...answer.row });
   } else {
-    printText(printable(answer.answer));
-    printSources(answer.sources);
+    await printAnswer(answer, { plain });
   }
   return answer.failed ? EXIT.failed : EXIT.ok;
+}
+
+async function answerTo(
+  bus: SqliteBus,
+  messageId: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<BusAnswer> {
+  const waiting = new Waiting(() => `message ${messageId}: ${progressOf(bus, messageId)}`);
+  const onProgress = () => waiting.tell();
+  try {
+    return await waitForAnswer(messageId, { db: bus.file, timeoutMs, onProgress, signal });
+  } finally {
+    waiting.end();
+  }
 }

@@ -1,0 +1,1 @@
+export { MarkdownStream } from './stream.js';
