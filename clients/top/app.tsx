@@ -52,6 +52,17 @@ const NAMED = [
   ['delete', 'backspace'],
 ] as const;
 
+/** What a terminal sends for keys that ink tells apart only when they come alone. */
+const SENT: ReadonlyMap<string, Key> = new Map([
+  ['\t', { key: 'tab' }],
+  ['\r', { key: 'enter' }],
+  ['\n', { key: 'enter' }],
+  ['\b', { key: 'backspace' }],
+  ['\u007f', { key: 'backspace' }],
+  ['\u0003', { key: 'quit' }],
+  ['\u001a', { key: 'suspend' }],
+]);
+
 /** What is typed quickly, or pasted, comes in one piece. */
 export function keysOf(input: string, key: InkKey): Key[] {
   if (key.ctrl) {
@@ -61,5 +72,10 @@ export function keysOf(input: string, key: InkKey): Key[] {
   if (key.tab) return [{ key: key.shift ? 'backTab' : 'tab' }];
   const named = NAMED.find(([name]) => key[name]);
   if (named) return [{ key: named[1] }];
-  return key.meta ? [] : [...cellText(input)].map((char) => ({ key: 'char', char }));
+  return key.meta ? [] : [...input].flatMap((char) => SENT.get(char) ?? charKey(char));
+}
+
+function charKey(given: string): Key[] {
+  const char = cellText(given);
+  return char === '' ? [] : [{ key: 'char', char }];
 }

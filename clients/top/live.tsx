@@ -67,7 +67,7 @@ class Top {
     // Whatever ends the process, a crash included.
     process.once('exit', this.#giveBack);
     process.on('SIGCONT', this.#resume);
-    for (const signal of SIGNALS) process.once(signal, this.#quit);
+    for (const signal of SIGNALS) process.on(signal, this.#quit);
     stdout.on('resize', this.#resized);
     this.#screen.take();
     this.#ink = render(this.#app(), {

@@ -14,6 +14,7 @@ const GAP = 2;
 const LEAST_LIST = 5;
 
 const HELP = [
+  'Keys',
   'up, down, j, k     choose a row',
   'page up, page down, home, end',
   '                   choose one farther away',
@@ -67,17 +68,17 @@ export function wholeView(model: Model, file: string, nowUs: number): Line[] {
 function bodyOf(model: Model, rows: number, nowUs: number): Line[] {
   const { mode, size } = model;
   const details = mode.at === 'confirm' ? mode.details : mode.at === 'details' && mode.details;
-  if (mode.at === 'help') return scrollable('Keys', HELP, mode.scroll, rows, size.columns);
+  if (mode.at === 'help') return scrollable(HELP, mode.scroll, rows, size.columns);
   if (details) {
-    const text = details.text?.split('\n') ?? ['…'];
-    return scrollable(`Question ${details.messageId}`, text, details.scroll, rows, size.columns);
+    const text = details.text ?? `Question ${details.messageId}`;
+    return scrollable(text.split('\n'), details.scroll, rows, size.columns);
   }
   return listOf(model, rows, nowUs);
 }
 
+/** The first line stays where it is. */
 function scrollable(
-  title: string,
-  text: readonly string[],
+  [title = '', ...text]: readonly string[],
   scroll: number,
   rows: number,
   columns: number,
