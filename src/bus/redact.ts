@@ -84,7 +84,16 @@ export async function redactMessage(message: string): Promise<string> {
       Object.defineProperty(holder, name, { value: clean, enumerable: true });
     }
   }
-  return isChanged ? JSON.stringify(root.message) : message;
+  return isChanged ? (toJson(root.message) ?? redact(message)) : message;
+}
+
+/** Undefined for what is nested deeper than it can be written. */
+function toJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A password alone looks like any word; the name it stands under tells. */

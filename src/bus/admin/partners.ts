@@ -158,15 +158,16 @@ export function lookForMessages(
     let looked = 0;
     const rows = db.prepare(`${UNREAD} ORDER BY id`).iterate({ ...who, most: MAX_QUESTION_BYTES });
     for (const row of rows as IterableIterator<UnreadRow>) {
-      bytes += Math.min(row.bytes, MAX_QUESTION_BYTES);
       looked += 1;
-      const isFull = found.ids.length === PAGE || (bytes > PAGE_BYTES && found.ids.length > 0);
-      if (isFull || looked > MOST_LOOKED_AT) return { ...found, more: true };
-      if (!isQueue || !isQuestion(row)) found.ids.push(row.id);
-      else {
+      if (looked > MOST_LOOKED_AT) return { ...found, more: true };
+      if (isQueue && isQuestion(row)) {
         found.held.push(row.id);
-        bytes -= Math.min(row.bytes, MAX_QUESTION_BYTES);
+        continue;
       }
+      bytes += row.bytes > MAX_QUESTION_BYTES ? 0 : row.bytes;
+      const isFull = found.ids.length === PAGE || bytes > PAGE_BYTES;
+      if (isFull && found.ids.length > 0) return { ...found, more: true };
+      found.ids.push(row.id);
     }
     return { ...found, more: false };
   });
