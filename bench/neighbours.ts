@@ -40,7 +40,7 @@ async function waits(dir: string, samples: number, stuck: number): Promise<numbe
   writeFileSync(config, '[engines.good]\nkind = "fake"\n\n[engines.stuck]\nkind = "fake"\n');
   await makeBus(file, { questions: 0, conversations: samples + stuck, oldRows: 0 });
   const words = ['--config', config, '--context-root', dir, '--log-level', 'error'];
-  const bridge = await startWarmline('serve', '--port', '0', ...words);
+  const bridge = await startWarmline('serve', '--port', '0', '--http-port', 'off', ...words);
   let autopoll: Running | undefined;
   try {
     const db = new Database(file);

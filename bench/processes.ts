@@ -36,7 +36,17 @@ export function startFake(dir: string): Promise<Running> {
 }
 
 function fakeServer(dir: string): string[] {
-  const words = ['serve', '--port', '0', '--engine', 'fake', '--log-level', 'warn'];
+  const words = [
+    'serve',
+    '--port',
+    '0',
+    '--http-port',
+    'off',
+    '--engine',
+    'fake',
+    '--log-level',
+    'warn',
+  ];
   return [...words, '--context-root', dir];
 }
 

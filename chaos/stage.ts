@@ -120,7 +120,17 @@ function rank({ name }: Actor): number {
 }
 
 function serveWords(port: number, dir: string): string[] {
-  const words = ['serve', '--port', String(port), '--engine', 'fake', '--context-root', dir];
+  const words = [
+    'serve',
+    '--port',
+    String(port),
+    '--http-port',
+    'off',
+    '--engine',
+    'fake',
+    '--context-root',
+    dir,
+  ];
   return [...words, '--max-sessions', '8', '--log-level', 'info', '--drain-ms', '3000'];
 }
 

@@ -1,8 +1,8 @@
-/** Wires the server process: context roots, engines, bridge and the TCP door. */
+/** Wires the server process: context roots, engines, bridge and the two doors, TCP and HTTP. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConfiguredEngine, createBridge } from './bridge/index.js';
+import { type Bridge, type ConfiguredEngine, createBridge } from './bridge/index.js';
 import { systemClock } from './clock.js';
 import {
   type EngineSettings,
@@ -16,12 +16,15 @@ import {
 import { type ContextRoots, createContextRoots } from './context/index.js';
 import type { Engine, EngineStatus } from './engines/index.js';
 import { ConfigError } from './errors.js';
+import type { HttpDoor, HttpOptions } from './http/index.js';
 import type { Log } from './log.js';
 import { createServer, type ListenAddress, type SocketServer } from './server/index.js';
 import { DEFAULT_LIMITS, type PoolLimits } from './sessions/index.js';
 
 export interface RunningServer {
   readonly address: ListenAddress;
+  /** Of the HTTP door; undefined when it is off. */
+  readonly httpPort: number | undefined;
   /** Queries that have been taken and not answered yet. */
   running(): number;
   /**
@@ -60,20 +63,66 @@ export async function startServer(
   const { host, port, socket: socketPath } = settings.address;
   const { maxConnections } = settings.server;
   const options = { host, port, socketPath, token, limits: { maxConnections } };
+  let server: SocketServer | undefined;
+  let http: HttpDoor | undefined;
   try {
-    const { server, address } = await listen(() => createServer(options, bridge, log), log, signal);
+    const address = await listen(
+      () => {
+        server = createServer(options, bridge, log);
+        return server.listen();
+      },
+      log,
+      signal,
+    );
+    const httpPort = await listen(
+      async () => {
+        http = await createHttp(settings, token, bridge, log);
+        return await http?.listen();
+      },
+      log,
+      signal,
+    );
     return {
       address,
+      httpPort,
       running: () => Number(bridge.stats().in_flight),
       stop: async (drainMs) => {
-        await server.drain(drainMs);
+        await Promise.all([server?.drain(drainMs), http?.drain(drainMs)]);
         await bridge.close();
+        await http?.close();
       },
     };
   } catch (error) {
+    await Promise.allSettled([server?.close(), http?.close()]);
     await bridge.close();
     throw error;
   }
+}
+
+/** Its code loads when it is wanted. */
+async function createHttp(
+  { server, address, bus }: Settings,
+  token: string | undefined,
+  bridge: Bridge,
+  log: Log,
+): Promise<HttpDoor | undefined> {
+  const { httpPort: port } = server;
+  if (port === 'off') return undefined;
+  const { createHttpDoor } = await import('./http/index.js');
+  const options: HttpOptions = {
+    host: address.host,
+    port,
+    token,
+    bus: bus.db === undefined ? undefined : { file: bus.db, session: bus.session },
+    tasksAtOnce: server.httpTasks,
+    maxTasks: server.httpMaxTasks,
+    maxRequests: server.httpMaxRequests,
+    names: server.httpName,
+    origins: server.httpOrigin,
+    strictModels: server.strictModels,
+    limits: { maxConnections: server.maxConnections },
+  };
+  return createHttpDoor(options, bridge, log);
 }
 
 /** A default that cannot be used would fail each question that names no document. */
@@ -85,17 +134,13 @@ async function requireDefault(contexts: ContextRoots): Promise<void> {
   }
 }
 
-async function listen(
-  create: () => SocketServer,
-  log: Log,
-  signal: AbortSignal,
-): Promise<{ readonly server: SocketServer; readonly address: ListenAddress }> {
+/** @param attempt makes what is to listen, and lets it */
+async function listen<T>(attempt: () => Promise<T>, log: Log, signal: AbortSignal): Promise<T> {
   const deadlineMs = systemClock.monotonicMs() + PORT_WAIT_MS;
   let told = false;
   for (;;) {
-    const server = create();
     try {
-      return { server, address: await server.listen() };
+      return await attempt();
     } catch (error) {
       const late = systemClock.monotonicMs() >= deadlineMs || signal.aborted;
       if (late || !isTaken(error)) throw error;

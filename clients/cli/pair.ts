@@ -21,14 +21,14 @@ export class Pair {
   readonly #autopoll: SupervisedChild;
   readonly #flags: Flags;
   /** Where the bridge is once it has been ready: it comes back there, also from port 0. */
-  #port: Flags = {};
+  #ports: Flags = {};
 
   constructor({ flags, drainMs, ...rest }: PairOptions) {
     this.#flags = flags;
     const common = { ...rest, stopMs: drainMs + STOP_MARGIN_MS };
     const words = (command: string, sections: readonly Section[]) => () => [
       command,
-      ...toCommandLine({ ...this.#flags, ...this.#port }, sections),
+      ...toCommandLine({ ...this.#flags, ...this.#ports }, sections),
     ];
     this.#bridge = new SupervisedChild({
       ...common,
@@ -53,7 +53,7 @@ export class Pair {
   async start(): Promise<ReadyLine> {
     try {
       const bridge = await this.#bridge.start();
-      this.#port = { port: bridge.port };
+      this.#ports = { port: bridge.port, httpPort: bridge.http_port ?? 'off' };
       await this.#autopoll.start();
       return bridge;
     } catch (error) {

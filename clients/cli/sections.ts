@@ -3,6 +3,7 @@ import type { Section } from '../../src/config/index.js';
 
 export const BRIDGE: readonly Section[] = [
   'bus',
+  'bus',
   'address',
   'engine',
   'context',

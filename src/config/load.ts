@@ -157,12 +157,7 @@ function bySection(values: ReadonlyMap<string, unknown>): Sections {
 }
 
 /** Each of these is fine by itself and wrong beside another. */
-function refuseContradictions({ server, sessions, autopoll }: Sections): void {
-  if (server.httpPort !== 'off') {
-    throw new ConfigError(
-      'this version has no HTTP door yet: set http_port to off, or leave it out',
-    );
-  }
+function refuseContradictions({ sessions, autopoll }: Sections): void {
   if (sessions.spares > sessions.maxSessions) {
     throw new ConfigError(
       `spares (${sessions.spares}) must not be more than max_sessions (${sessions.maxSessions})`,

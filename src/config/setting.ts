@@ -216,10 +216,10 @@ export function optionalOnOff(options: { readonly about: string }) {
     .register(registry, { ...SWITCHED, ...options });
 }
 
-export function portOrOff(options: { readonly about: string }) {
+export function portOrOff(standard: number, options: { readonly about: string }) {
   return z
     .union([z.literal('off'), z.int().min(0).max(65_535)])
-    .default('off')
+    .default(standard)
     .register(registry, {
       ...options,
       value: 'PORT|off',

@@ -30,10 +30,10 @@ test('a flag wins over a variable, a variable over the file, the file over the d
 });
 
 test('for every number, whichever sources have it, the first of them wins', async () => {
-  // These two may not be 77 beside the defaults of the others.
+  // It may not be 77 beside the default of another.
   const numbers = describedSettings()
     .filter(({ schema }) => schema.safeParse(77).success)
-    .filter(({ key }) => key !== 'spares' && key !== 'httpPort');
+    .filter(({ key }) => key !== 'spares');
   expect(numbers.length).toBeGreaterThan(10);
   const cwd = tempDir();
   await fc.assert(
@@ -92,7 +92,6 @@ const REFUSED: [string, Given, RegExp][] = [
   ['a half switch', { env: { WARMLINE_STICKY: 'maybe' } }, /WARMLINE_STICKY must be true or false/],
   ['no conversation id', { env: { WARMLINE_CONVERSATION: 'conv_1' } }, /conversation ids such as/],
   ['a file that is not there', { flags: { config: 'none.toml' } }, /cannot read .*none\.toml/],
-  ['the HTTP door', { flags: { httpPort: 3010 } }, /no HTTP door yet.*off/],
   ['more spares than sessions', { flags: { spares: 5 } }, /spares \(5\).*max_sessions \(4\)/],
   ['renewing too late', { flags: { leaseMs: 1000 } }, /renew_every_ms.*lease_ms/],
   [

@@ -84,7 +84,7 @@ const REFUSALS: [string, Refusal][] = [
   ['a wait of no time', { words: ['ask', 'q', '--timeout', '0'], code: 2, says: /above 0/ }],
   [
     'a number for the HTTP port',
-    { words: ['serve', '--http-port', '3010'], code: 78, says: /off/ },
+    { words: ['serve', '--http-port', '99999'], code: 2, says: /65535/ },
   ],
   [
     'an unknown variable',

@@ -123,10 +123,10 @@ export function warmline(words: readonly string[], around?: Surroundings): Promi
   return start(words, around).ended;
 }
 
-/** The environment tests run in, without settings of warmline. */
+/** The environment tests run in, without settings of warmline but one: its usual port is one for all. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('WARMLINE_'));
-  return Object.fromEntries(others);
+  return { ...Object.fromEntries(others), WARMLINE_HTTP_PORT: 'off' };
 }
 
 /** Waits until `look` gives something; what it looks at tells nobody when it changes. */

@@ -68,6 +68,7 @@ function startable(directory: string, port: number, onDeath: (what: string) => v
     flags: {
       host: '127.0.0.1',
       port,
+      httpPort: 'off',
       db: busFile(directory),
       contextRoot: [directory],
       context: DOCUMENT,

@@ -18,8 +18,10 @@ export async function serve(words: Words): Promise<number> {
     const server = await startServer(settings, log, life.stopping);
     if (watchdogMs > 0) startWatchdog({ stallMs: watchdogMs, log });
     const { host, port, socketPath } = server.address;
-    log.info({ host, port, socket: socketPath, engines: engineNames(settings) }, 'listening');
-    announceReady({ host, port, http_port: null, socket: socketPath, pid: process.pid });
+    const { httpPort = null } = server;
+    const engines = engineNames(settings);
+    log.info({ host, port, httpPort, socket: socketPath, engines }, 'listening');
+    announceReady({ host, port, http_port: httpPort, socket: socketPath, pid: process.pid });
     await life.stopped;
     log.info({ questions: server.running() }, 'waiting for the questions that run');
     await server.stop(life.drainMs());

@@ -98,7 +98,7 @@ export interface DoorTask {
   readonly createdAtUs: number;
   readonly options: Readonly<Record<string, unknown>>;
   readonly state: 'pending' | 'running' | 'finished';
-  /** When the attempt that runs, or was the last one, began. */
+  /** When it was taken up: for the attempt that runs, or was the last one. */
   readonly startedAtUs: number | undefined;
   readonly completedAtUs: number | undefined;
   readonly outcome: DoorOutcome | undefined;
@@ -196,7 +196,6 @@ interface TaskRow {
   readonly errorCode: string | null;
   readonly engine: string | null;
   readonly claimedAtUs: number | null;
-  readonly startedAtUs: number | null;
   readonly completedAtUs: number | null;
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
@@ -209,7 +208,7 @@ function toTask(row: TaskRow): DoorTask {
   const isGone = row.outcome === null && row.isTaken === 0 && row.hasQuestion === 0;
   const outcome = isGone ? 'gone' : (row.outcome ?? undefined);
   const unfinished = row.isLeased === 1 ? 'running' : 'pending';
-  const started = outcome === undefined ? runningSince(row) : (row.startedAtUs ?? row.claimedAtUs);
+  const started = outcome === undefined ? runningSince(row) : row.claimedAtUs;
   // The clock may have been set back since.
   const startedAtUs = started === null ? undefined : Math.max(started, createdAtUs);
   const completed = row.completedAtUs ?? undefined;
@@ -238,8 +237,7 @@ const TASKS = `
          coalesce(l.state = 'leased' AND l.head_id = t.question_id, 0) AS isLeased,
          l.claimed_at_us AS laneClaimedAtUs, coalesce(d.seen_at_us, w.seen_at_us) AS seenAtUs,
          d.outcome, d.error_code AS errorCode, d.engine, d.claimed_at_us AS claimedAtUs,
-         d.started_at_us AS startedAtUs, d.completed_at_us AS completedAtUs,
-         d.input_tokens AS inputTokens, d.output_tokens AS outputTokens, a.message AS answer
+         d.completed_at_us AS completedAtUs, d.input_tokens AS inputTokens, d.output_tokens AS outputTokens, a.message AS answer
   FROM warmline_door_tasks t
   LEFT JOIN messages q ON q.id = t.question_id
   LEFT JOIN warmline_done d ON d.question_id = t.question_id

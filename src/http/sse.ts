@@ -1,0 +1,93 @@
+/** A reply of server-sent events: begun late, so that an early failure still has a status of its own. */
+import type { FastifyReply } from 'fastify';
+
+/** A reader that leaves more than this unread is dropped, in bytes. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+/** So is one that takes nothing of what waits for this long. */
+const STALL_MS = 30_000;
+/** Proxies and clients give up on a connection without a sign of life, in milliseconds. */
+const COMMENT_EVERY_MS = 15_000;
+
+export class EventStream {
+  readonly #reply: FastifyReply;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #gone: () => void;
+  readonly #comments: NodeJS.Timeout;
+  #stall: NodeJS.Timeout | undefined;
+  #begun = false;
+  #over = false;
+
+  /** @param gone called once when the reader went away before `end` */
+  constructor(reply: FastifyReply, gone: () => void) {
+    this.#reply = reply;
+    this.#gone = gone;
+    // What the hooks of the door set: the headers of a page that may read this.
+    this.#headers = reply.getHeaders() as Record<string, string>;
+    reply.hijack();
+    reply.raw.once('close', () => this.#close());
+    reply.raw.on('drain', () => clearTimeout(this.#stall));
+    this.#comments = setInterval(() => this.#write(': still at work\n\n'), COMMENT_EVERY_MS);
+  }
+
+  /** Whether anything was sent: the status is settled then. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  send(data: object | '[DONE]'): void {
+    this.#write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#reply.raw.end();
+  }
+
+  /** Answers without a stream, as nothing has been sent yet. */
+  fail(status: number, body: object, headers: Readonly<Record<string, string>>): void {
+    if (this.#over) return;
+    this.#stop();
+    const text = JSON.stringify(body);
+    this.#reply.raw
+      .writeHead(status, {
+        ...this.#headers,
+        ...headers,
+        'content-type': 'application/json; charset=utf-8',
+        'content-length': Buffer.byteLength(text),
+      })
+      .end(text);
+  }
+
+  #write(text: string): void {
+    if (this.#over) return;
+    const { raw } = this.#reply;
+    if (!this.#begun) {
+      this.#begun = true;
+      raw.writeHead(200, {
+        ...this.#headers,
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-cache',
+        'x-accel-buffering': 'no',
+      });
+    }
+    if (raw.write(text)) return;
+    if (raw.writableLength > MAX_UNREAD_BYTES) raw.destroy();
+    else {
+      clearTimeout(this.#stall);
+      this.#stall = setTimeout(() => raw.destroy(), STALL_MS);
+    }
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#gone();
+  }
+
+  #stop(): void {
+    this.#over = true;
+    clearInterval(this.#comments);
+    clearTimeout(this.#stall);
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The tasks of the door. What is true of a task is on the bus; here is who waits for one, and what
+ * the turns that run in this process say of themselves. So a restart loses nothing.
+ */
+import type { Bridge, QueryReply } from '../../bridge/index.js';
+import {
+  cancelQuestion,
+  composeQuestion,
+  type DoorLimits,
+  type DoorTask,
+  fillDoorLanes,
+  KEEP_DOOR_TASKS_MS,
+  keepDoorOpen,
+  moveOutDoorTasks,
+  noteDoorFinished,
+  type PutDoorTask,
+  putDoorTask,
+  type QuestionText,
+  readDoorTask,
+  type SqliteBus,
+  stickyDoorConversation,
+  unnotedDoorTasks,
+} from '../../bus/index.js';
+import type { Clock } from '../../clock.js';
+import { fault } from '../../errors.js';
+import type { Log } from '../../log.js';
+import { BusHolder, type BusPlace } from './bus-holder.js';
+import { Turns } from './turns.js';
+import type { TurnFacts } from './view.js';
+
+export interface NewTask {
+  readonly taskId: string;
+  readonly question: QuestionText;
+  readonly sticky: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  readonly digest: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface BoardOptions {
+  readonly place: BusPlace;
+  readonly limits: DoorLimits;
+  readonly bridge: Bridge;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The bus tells of each commit; looks follow each other no closer than this, in milliseconds. */
+const LOOK_EVERY_MS = 10;
+/** A turn that is not known here yet is looked for again after this. */
+const LOOK_AGAIN_MS = 250;
+/** What is old is moved out this often. */
+const TIDY_EVERY_MS = 3_600_000;
+/** A bus that cannot be written for longer than this keeps a client waiting in vain. */
+const PUT_WITHIN_MS = 10_000;
+
+export class TaskBoard {
+  readonly #options: BoardOptions;
+  readonly #holder: BusHolder;
+  readonly #turns: Turns;
+  readonly #waiting = new Map<string, Set<(task: DoorTask) => void>>();
+  readonly #stop = new AbortController();
+  #looking: NodeJS.Timeout | undefined;
+  #noting: Promise<unknown> = Promise.resolve();
+  #tidying: NodeJS.Timeout | undefined;
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+    const { place, clock, log } = options;
+    this.#holder = new BusHolder(place, (bus) => this.#opened(bus), clock, log);
+    this.#turns = new Turns(options.bridge);
+  }
+
+  get file(): string {
+    return this.#holder.file;
+  }
+
+  /** Opens the bus; one that cannot be opened now is tried again when it is needed. */
+  async start(): Promise<void> {
+    await this.#holder.open().catch((error: unknown) => {
+      this.#options.log.warn({ err: error }, 'no tasks: the bus cannot be used');
+    });
+  }
+
+  /**
+   * Resolves when the task is on the bus, written for good.
+   * @throws RangeError when the question is too long for the bus
+   * @throws BusError, WarmlineError
+   */
+  async put(task: NewTask): Promise<PutDoorTask> {
+    const bus = await this.#holder.open();
+    const { message, metadata } = await composeQuestion(task.question);
+    const { priority = 0 } = task.question;
+    const put = putDoorTask(bus, { ...task, message, metadata, priority }, this.#options.limits);
+    const made = await within(put, PUT_WITHIN_MS);
+    if (made !== undefined) {
+      this.#lookSoon();
+      return made;
+    }
+    // It may still be written; nobody was told of it then.
+    void put.then((late) => late.put === 'made' && this.cancel(late.taskId)).catch(() => undefined);
+    throw fault('busy', 'the bus is locked by another program; ask again in a moment', {
+      retryAfterMs: 5_000,
+    });
+  }
+
+  /** @throws BusError */
+  async read(taskId: string): Promise<DoorTask | undefined> {
+    return readDoorTask(await this.#holder.open(), taskId);
+  }
+
+  turnOf(task: DoorTask): TurnFacts | undefined {
+    return this.#turns.factsOf(task);
+  }
+
+  /** The reply of a task that has been answered, whole, as long as the bridge remembers it. */
+  async replyOf({ requestId }: DoorTask): Promise<QueryReply | undefined> {
+    return requestId === undefined ? undefined : await this.#turns.reply(requestId);
+  }
+
+  /** Every unfinished task, oldest first. @throws BusError */
+  async active(): Promise<DoorTask[]> {
+    const bus = await this.#holder.open();
+    return unnotedDoorTasks(bus).filter(({ state }) => state !== 'finished');
+  }
+
+  /** How many tasks are unfinished; undefined while the bus cannot be used. */
+  async countActive(): Promise<number | undefined> {
+    return await this.active().then(
+      ({ length }) => length,
+      () => undefined,
+    );
+  }
+
+  /** The task once it has ended, or undefined when the signal is aborted first. @throws BusError */
+  async finished(taskId: string, signal: AbortSignal): Promise<DoorTask | undefined> {
+    const now = await this.read(taskId);
+    if (now?.state === 'finished') return now;
+    return await new Promise((resolve) => {
+      const waiters = this.#waiting.get(taskId) ?? new Set();
+      this.#waiting.set(taskId, waiters);
+      const end = (task: DoorTask | undefined) => {
+        waiters.delete(told);
+        if (waiters.size === 0) this.#waiting.delete(taskId);
+        signal.removeEventListener('abort', giveUp);
+        resolve(task);
+      };
+      const told = (task: DoorTask) => end(task);
+      const giveUp = () => end(undefined);
+      waiters.add(told);
+      signal.addEventListener('abort', giveUp);
+      if (signal.aborted) giveUp();
+      else this.#lookSoon();
+    });
+  }
+
+  /** Ends a task and stops its turn. @returns whether it was unfinished @throws BusError */
+  async cancel(taskId: string): Promise<boolean> {
+    const bus = await this.#holder.open();
+    const task = readDoorTask(bus, taskId);
+    if (task === undefined || task.state === 'finished') return false;
+    const outcome = await cancelQuestion(bus, task.questionId);
+    this.#lookSoon();
+    return outcome === 'cancelled';
+  }
+
+  /** The conversation whose session a sticky key stands for. @throws BusError */
+  async conversationOf(sticky: string): Promise<string> {
+    return await stickyDoorConversation(await this.#holder.open(), sticky);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    clearTimeout(this.#looking);
+    clearInterval(this.#tidying);
+    this.#turns.close();
+    await this.#noting;
+    await this.#holder.close();
+  }
+
+  #opened(bus: SqliteBus): void {
+    bus.watch(() => this.#lookSoon());
+    this.#tidying ??= setInterval(() => void this.#tidy(), TIDY_EVERY_MS).unref();
+    void this.#tidy();
+    this.#lookSoon();
+  }
+
+  #lookSoon(afterMs = LOOK_EVERY_MS): void {
+    if (this.#stop.signal.aborted) return;
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined;
+      this.#look();
+    }, afterMs);
+  }
+
+  #look(): void {
+    const bus = this.#holder.current;
+    if (bus === undefined) return;
+    try {
+      const tasks = unnotedDoorTasks(bus);
+      const finished = tasks.filter(({ state }) => state === 'finished');
+      for (const task of finished) {
+        this.#turns.forget(task.taskId);
+        for (const told of [...(this.#waiting.get(task.taskId) ?? [])]) told(task);
+      }
+      const running = tasks.filter(({ state }) => state === 'running');
+      if (running.some((task) => this.#turns.factsOf(task) === undefined)) {
+        this.#lookSoon(LOOK_AGAIN_MS);
+      }
+      this.#note(bus, finished);
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the tasks could not be looked at; trying again');
+      this.#lookSoon(LOOK_AGAIN_MS * 4);
+    }
+  }
+
+  /** One write at a time, and none when there is nothing to write. */
+  #note(bus: SqliteBus, finished: readonly DoorTask[]): void {
+    const { atOnce } = this.#options.limits;
+    this.#noting = this.#noting
+      .then(async () => {
+        if (finished.length > 0) await noteDoorFinished(bus, finished);
+        await fillDoorLanes(bus, atOnce);
+      })
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return;
+        this.#options.log.error({ err: error }, 'the tasks could not be moved on; trying again');
+        this.#lookSoon(LOOK_AGAIN_MS * 4);
+      });
+  }
+
+  async #tidy(): Promise<void> {
+    const bus = this.#holder.current;
+    if (bus === undefined) return;
+    const { clock, log } = this.#options;
+    try {
+      await keepDoorOpen(bus);
+      const untilUs = clock.wallUs() - KEEP_DOOR_TASKS_MS * 1000;
+      const moved = await moveOutDoorTasks(bus, untilUs, this.#stop.signal);
+      if (moved > 0) log.info({ tasks: moved }, 'old tasks moved out');
+    } catch (error) {
+      if (!this.#stop.signal.aborted) log.warn({ err: error }, 'old tasks could not be moved out');
+    }
+  }
+}
+
+async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
