@@ -3,13 +3,13 @@ import type { Section } from '../../src/config/index.js';
 
 export const BRIDGE: readonly Section[] = [
   'bus',
-  'bus',
   'address',
   'engine',
   'context',
   'sessions',
   'turns',
   'server',
+  'http',
   'process',
 ];
 
@@ -25,3 +25,6 @@ export const AUTOPOLL: readonly Section[] = [
 export const PAIR: readonly Section[] = [...new Set([...AUTOPOLL, ...BRIDGE])];
 
 export const MCP: readonly Section[] = ['bus', 'address', 'mcp', 'process'];
+
+/** What `init` can set in the file that it writes. */
+export const INIT: readonly Section[] = ['bus', 'engine', 'context', 'address', 'server'];

@@ -2,9 +2,20 @@
 import { Argument } from 'commander';
 import { SHELLS } from './completion/index.js';
 import type { Frame } from './frame.js';
-import { milliseconds, withSetting } from './options.js';
+import { milliseconds, withSetting, withSettings } from './options.js';
+import { INIT } from './sections.js';
 
 export function addSetupCommands({ command, run }: Frame): void {
+  withSettings(
+    command('init', 'write a commented config file, and check whether warmline can run with it')
+      .option('--create', 'make an empty bus when the file does not exist')
+      .option('--print', 'print the file instead, and write and check nothing')
+      .option('--force', 'replace a file that is there already')
+      .option('--json', 'print what was written and found as JSON')
+      .addHelpText('after', WRITING),
+    ...INIT,
+  ).action(run(async () => (await import('./commands/init.js')).init));
+
   withSetting(
     command('demo', 'show the whole way of a question, on a bus made for it').option(
       '--once',
@@ -26,6 +37,10 @@ export function addSetupCommands({ command, run }: Frame): void {
     .addHelpText('after', INSTALLING)
     .action(run(async () => (await import('./commands/completion.js')).completion));
 }
+
+const WRITING = `
+A setting given as a flag is set in the file, all others are there as comments with their defaults.
+The file is warmline.toml here, or what --config names. The checks are those of "warmline doctor".`;
 
 const INSTALLING = `
 To have it in every shell of this user:

@@ -126,6 +126,17 @@ export const USAGE: Readonly<Record<string, Usage>> = {
       ['warmline top --db bus.db --once', 'one look, as text'],
     ],
   },
+  init: {
+    examples: [
+      ['warmline init --create', 'a file and a bus to start with, in this directory'],
+      ['warmline init --db /srv/bus.db --engine claude --context-root docs', 'with your own'],
+      ['warmline init --print', 'look at the file first'],
+    ],
+    exits: {
+      1: 'written, but something must be put right',
+      2: 'a file is there already, or the words do not fit together',
+    },
+  },
   completion: {
     examples: [['warmline completion bash', 'what bash needs to know']],
   },

@@ -23,26 +23,29 @@ const WIDTH = 98;
  */
 export async function settingsTemplate(given: ReadonlyMap<string, unknown>): Promise<string> {
   const { stringify } = await import('smol-toml');
-  const entry = (setting: Described, about: string) => {
-    const value = given.get(setting.key);
-    const line = stringify({ [setting.fileKey]: value ?? example(setting) }).trimEnd();
-    return `${comment(about)}\n${value === undefined ? '#' : ''}${line}`;
-  };
+  const line = ({ fileKey }: Described, value: unknown) =>
+    stringify({ [fileKey]: value }).trimEnd();
+  const set = (setting: Described) =>
+    `${comment(wholeAbout(setting))}\n${line(setting, given.get(setting.key))}`;
+  const unset = (setting: Described, about: string) =>
+    `${comment(about)}\n#${line(setting, example(setting))}`;
   const all = describedSettings();
-  const set = all.filter(({ key }) => given.has(key));
   const sections = [...new Set(all.map(({ section }) => section))].map((section) => {
-    const rest = all.filter((setting) => setting.section === section && !set.includes(setting));
-    const entries = rest.map((setting) => entry(setting, wholeAbout(setting)));
+    const rest = all.filter((setting) => setting.section === section && !given.has(setting.key));
+    const entries = rest.map((setting) => unset(setting, wholeAbout(setting)));
     return [heading(sectionTitle(section)), ...entries].join('\n');
   });
   const table = describedTable().own.map((setting) => {
     const kinds = KINDS_OF[setting.key];
     const only = kinds === undefined ? '' : ` (for ${kinds.join(', ')})`;
-    return entry(setting, setting.about + only);
+    return unset(setting, setting.about + only);
   });
   return `${[
     INTRODUCTION,
-    set.map((setting) => entry(setting, wholeAbout(setting))).join('\n'),
+    all
+      .filter(({ key }) => given.has(key))
+      .map(set)
+      .join('\n'),
     ...sections,
     [heading('Engines'), ENGINES, ...table].join('\n'),
   ].join('\n\n')}\n`;

@@ -74,6 +74,25 @@ function isWellFormed(text: string): boolean {
   return Buffer.from(text).toString() === text;
 }
 
+test('every setting can be set, also one that a table of an engine can set too', async () => {
+  const standards = describedSettings().map(
+    ({ key, standard }) => [key, standard ?? EXAMPLES[key]] as const,
+  );
+  const given = new Map(standards.filter(([, value]) => value !== undefined));
+  const text = await settingsTemplate(given);
+  expect(await load(text)).toMatchObject({
+    engine: { baseUrl: EXAMPLES.baseUrl, keyFile: EXAMPLES.keyFile, stateDir: EXAMPLES.stateDir },
+  });
+});
+
+const EXAMPLES: Readonly<Record<string, unknown>> = {
+  engine: 'openai',
+  engineModel: 'm',
+  baseUrl: 'http://127.0.0.1:1/v1',
+  keyFile: '/somewhere/key',
+  stateDir: '/somewhere/state',
+};
+
 test('a file that is given as text is not read', async () => {
   const cwd = tempDir();
   writeFileSync(join(cwd, 'warmline.toml'), 'port = 1');
