@@ -4,7 +4,7 @@
  */
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSqliteBus } from '../../../src/bus/index.js';
 import { environmentWithoutSettings } from '../../../src/config/index.js';
@@ -16,6 +16,7 @@ import type { Words } from '../options.js';
 import { paint, printable, printSources, printText } from '../output.js';
 import { Pair } from '../pair.js';
 import { ChildFailed } from '../supervisor.js';
+import { thisProgram } from '../this-program.js';
 
 const DOCUMENT = 'ABOUT-WARMLINE.md';
 const QUESTION = 'How is a question never lost or answered twice?';
@@ -145,10 +146,4 @@ It runs until Ctrl-C. To go on, in another terminal:
   ${thisProgram()} ask "${FOLLOW_UP}" --port ${port}
   ${thisProgram()} send "${FOLLOW_UP}" --db ${file} --conversation ${conversationId} --wait
   sqlite3 ${file} "SELECT id, from_session, message FROM messages"`);
-}
-
-/** How a person calls this program from where they are. */
-function thisProgram(): string {
-  const script = process.argv[1] ?? 'warmline';
-  return script.endsWith('.js') ? `node ${relative(process.cwd(), script)}` : 'warmline';
 }
