@@ -101,12 +101,12 @@ export async function startServer(
 
 /** Its code loads when it is wanted. */
 async function createHttp(
-  { server, address, bus }: Settings,
+  { http, server, address, bus }: Settings,
   token: string | undefined,
   bridge: Bridge,
   log: Log,
 ): Promise<HttpDoor | undefined> {
-  const { httpPort: port } = server;
+  const { httpPort: port } = http;
   if (port === 'off') return undefined;
   const { createHttpDoor } = await import('./http/index.js');
   const options: HttpOptions = {
@@ -114,12 +114,12 @@ async function createHttp(
     port,
     token,
     bus: bus.db === undefined ? undefined : { file: bus.db, session: bus.session },
-    tasksAtOnce: server.httpTasks,
-    maxTasks: server.httpMaxTasks,
-    maxRequests: server.httpMaxRequests,
-    names: server.httpName,
-    origins: server.httpOrigin,
-    strictModels: server.strictModels,
+    tasksAtOnce: http.httpTasks,
+    maxTasks: http.httpMaxTasks,
+    maxRequests: http.httpMaxRequests,
+    names: http.httpName,
+    origins: http.httpOrigin,
+    strictModels: http.strictModels,
     limits: { maxConnections: server.maxConnections },
   };
   return createHttpDoor(options, bridge, log);

@@ -20,6 +20,7 @@ export type Words = Readonly<Record<string, unknown>>;
 const HEADINGS: Record<Section, string> = {
   address: 'Bridge address:',
   server: 'Server:',
+  http: 'HTTP door:',
   engine: 'Engine:',
   context: 'Context files:',
   sessions: 'Sessions:',

@@ -6,6 +6,7 @@ import type { Section } from './settings.js';
 const TITLES: Record<Section, string> = {
   address: 'Address of the bridge',
   server: 'Server',
+  http: 'HTTP door',
   engine: 'The default engine',
   context: 'Context files',
   sessions: 'Sessions',

@@ -121,9 +121,9 @@ test('a variable holds a list with commas, a switch in several words, and "off"'
     WARMLINE_STICKY: 'off',
     WARMLINE_HTTP_PORT: 'off',
   };
-  const { autopoll, server } = await load({ env });
+  const { autopoll, http } = await load({ env });
   expect(autopoll).toMatchObject({ conversation: ids, includeExpired: true, sticky: false });
-  expect(server.httpPort).toBe('off');
+  expect(http.httpPort).toBe('off');
 });
 
 test('a relative path starts where it was written', async () => {
