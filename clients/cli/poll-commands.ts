@@ -46,8 +46,8 @@ With WARMLINE_DB=bus.db, or a config file, --db can be left out.`,
 The daemon is "warmline autopoll" in a session of its own: it goes on when the terminal is closed.
 Without a bridge it starts all the same, and connects when there is one. Its log and its state are
 below $XDG_STATE_HOME/warmline/poll (~/.local/state/warmline/poll), for this user only; a log of
-8 MiB is put aside as daemon.log.1. It does not come back after a reboot: for that, use pm2 or
-systemd with "warmline autopoll".
+8 MiB is put aside as daemon.log.1. Nobody starts it again after a crash or a reboot: for that,
+run "warmline autopoll" under pm2 or systemd.
 
 Exit codes: 0 it runs, 1 it does not (one runs already, the bus is locked), 2 used wrongly,
 78 configuration: no bus, a bus or a log that cannot be written.`,

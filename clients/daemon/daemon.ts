@@ -10,11 +10,9 @@ import { type DaemonState, dropState, pidOf, writeState } from './state.js';
 /** A daemon runs on this bus, and a second one is refused. */
 export class DaemonRuns extends Error {
   override readonly name = 'DaemonRuns';
-  readonly found: Found;
 
   constructor({ bus, lock }: Place, found: Found) {
     super(`a daemon runs on ${bus} already: ${whoRuns(found, lock)}`);
-    this.found = found;
   }
 }
 

@@ -14,7 +14,7 @@ export type Found =
   | { readonly at: 'hidden'; readonly state: DaemonState | undefined };
 
 /** A daemon that starts or ends has the lock for a moment without a note. In milliseconds. */
-const PASSING_MS = 3_000;
+const PASSING_MS = 1_500;
 const LOOK_AGAIN_MS = 20;
 
 /**

@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { formatOwner, isGone, type Owner, parseOwner, thisProcess } from '../../src/bus/owner.js';
+import {
+  formatOwner,
+  isGone,
+  isRunning,
+  type Owner,
+  parseOwner,
+  thisProcess,
+} from '../../src/bus/owner.js';
 
 const HERE = thisProcess();
 
@@ -87,5 +94,33 @@ describe('the owner of a lease', () => {
         if (!pid.includes('/')) expect(isGone(odd, HERE)).toBe(false);
       }),
     );
+  });
+});
+
+describe('a process that may be sent a signal', () => {
+  test('runs under the start time that is noted, also while it is stopped', async () => {
+    const child = sleeper();
+    const owner = formatOwner(ownerOf(child.pid ?? 0));
+    child.kill('SIGSTOP');
+    expect(isRunning(owner, HERE)).toBe(true);
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+    expect(isRunning(owner, HERE)).toBe(false);
+  });
+
+  test.each([
+    ['another start time', { start: '1' }],
+    ['an unknown start time', { start: '' }],
+    ['another boot', { boot: '00000000' }],
+    ['an unknown boot', { boot: '' }],
+    ['another pid namespace', { namespace: '1' }],
+  ])('is none that is noted with %s', (_what, other) => {
+    const owner = formatOwner({ ...ownerOf(sleeper().pid ?? 0), ...other });
+    expect(isRunning(owner, HERE)).toBe(false);
+  });
+
+  test('is none whose note is broken', () => {
+    fc.assert(fc.property(fc.string(), (text) => isRunning(text, HERE) === false));
   });
 });

@@ -35,6 +35,9 @@ test('list shows questions with their states, the latest first, a page at a time
   );
   expect(stdout).toMatch(/^ +3 +pending .* asker +warmline +conv_[0-9a-f]{16} +three$/m);
 
+  const [conversation] = /conv_[0-9a-f]{16}/.exec(stdout) ?? [];
+  const inOne = await listed(house, '--conversation', String(conversation));
+  expect(idsOf(inOne.questions)).toEqual([third]);
   const page = await listed(house, '--limit', '2');
   expect(idsOf(page.questions)).toEqual([third, second]);
   expect((await house.poll('list', '--limit', '2')).stdout).toContain(
