@@ -67,8 +67,8 @@ class Top {
     // Whatever ends the process, a crash included.
     process.once('exit', this.#giveBack);
     process.on('SIGCONT', this.#resume);
+    process.on('SIGWINCH', this.#resized);
     for (const signal of SIGNALS) process.on(signal, this.#quit);
-    stdout.on('resize', this.#resized);
     this.#screen.take();
     this.#ink = render(this.#app(), {
       // Ink writes each frame whole; the screen knows what of it is new.
@@ -85,8 +85,8 @@ class Top {
   async close(): Promise<void> {
     clearInterval(this.#tick);
     clearImmediate(this.#drawing);
-    this.#options.stdout.off('resize', this.#resized);
     process.off('SIGCONT', this.#resume);
+    process.off('SIGWINCH', this.#resized);
     process.off('exit', this.#giveBack);
     for (const signal of SIGNALS) process.off(signal, this.#quit);
     this.#ink.unmount();
@@ -96,7 +96,12 @@ class Top {
 
   readonly #giveBack = () => this.#screen.giveBack();
   readonly #quit = () => this.#ink.unmount();
-  readonly #resized = () => this.#happened({ type: 'size', size: this.#screen.size });
+
+  /** Also when it has the same size again by now: what was cut off in between is lost. */
+  readonly #resized = () => {
+    this.#screen.repaint();
+    this.#happened({ type: 'size', size: this.#screen.size });
+  };
 
   /** A shell sets the terminal to rights while it is in front, so all is done anew. */
   readonly #resume = () => {
@@ -104,7 +109,7 @@ class Top {
     stdin.setRawMode(false);
     stdin.setRawMode(true);
     this.#screen.take();
-    this.#resized();
+    this.#happened({ type: 'size', size: this.#screen.size });
   };
 
   #happened(event: Event): void {

@@ -9,7 +9,8 @@ import type { Size } from './model.js';
 /** https://invisible-island.net/xterm/ctlseqs/ctlseqs.html */
 const ESC = '\u001b';
 /** The other screen, no cursor, and no line that goes on in the next row. */
-const TAKE = `${ESC}[?1049h${ESC}[?25l${ESC}[?7l${ESC}[2J`;
+const TAKE = `${ESC}[?1049h${ESC}[?25l${ESC}[?7l`;
+const CLEAR = `${ESC}[2J`;
 const GIVE_BACK = `${ESC}[?7h${ESC}[?25h${ESC}[0m${ESC}[?1049l`;
 /** What is between them is shown at once, by terminals that know it. */
 const BEGIN = `${ESC}[?2026h`;
@@ -38,11 +39,17 @@ export class Screen extends Writable {
     return this.#terminal.rows || 24;
   }
 
-  /** Takes the terminal, or paints all of it anew. */
   take(): void {
     this.#taken = true;
-    this.#painted = [];
     this.#terminal.write(TAKE);
+    this.repaint();
+  }
+
+  /** What is on the terminal is not what was painted any more. */
+  repaint(): void {
+    if (!this.#taken) return;
+    this.#painted = [];
+    this.#terminal.write(CLEAR);
     this.#paint();
   }
 
