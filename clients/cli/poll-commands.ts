@@ -25,7 +25,7 @@ With WARMLINE_DB=bus.db, or a config file, --db can be left out.`,
   withSettings(
     poll
       .command('start')
-      .description('start the daemon of a bus; one bus has one, a second is refused (exit code 1)')
+      .description('start the daemon of a bus; one bus has one, a second is refused')
       .option(
         '--interval <S>',
         'seconds between two looks at the bus that no change asks for (default: 1); a new question is noticed at once, whatever this is',
@@ -47,10 +47,7 @@ The daemon is "warmline autopoll" in a session of its own: it goes on when the t
 Without a bridge it starts all the same, and connects when there is one. Its log and its state are
 below $XDG_STATE_HOME/warmline/poll (~/.local/state/warmline/poll), for this user only; a log of
 8 MiB is put aside as daemon.log.1. Nobody starts it again after a crash or a reboot: for that,
-run "warmline autopoll" under pm2 or systemd.
-
-Exit codes: 0 it runs, 1 it does not (one runs already, the bus is locked), 2 used wrongly,
-78 configuration: no bus, a bus or a log that cannot be written.`,
+run "warmline autopoll" under pm2 or systemd.`,
     )
     .action(run(async () => (await import('./commands/poll/start.js')).pollStart));
 
@@ -69,10 +66,7 @@ Exit codes: 0 it runs, 1 it does not (one runs already, the bus is locked), 2 us
     .addHelpText(
       'after',
       `
-Nothing is lost by force either: what it was at is handed out again.
-
-Exit codes: 0 none runs now, also when none did before; 1 it runs on; 2 used wrongly;
-78 configuration.`,
+Nothing is lost by force either: what it was at is handed out again.`,
     )
     .action(run(async () => (await import('./commands/poll/stop.js')).pollStop));
 
@@ -83,13 +77,7 @@ Exit codes: 0 none runs now, also when none did before; 1 it runs on; 2 used wro
       .option('--json', 'print it as JSON'),
     'bus',
     'address',
-  )
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 it runs, 1 it does not, 2 used wrongly, 78 configuration: there is no such bus.`,
-    )
-    .action(run(async () => (await import('./commands/poll/status.js')).pollStatus));
+  ).action(run(async () => (await import('./commands/poll/status.js')).pollStatus));
 
   withSettings(
     poll
@@ -138,7 +126,7 @@ Exit codes: 0 it runs, 1 it does not, 2 used wrongly, 78 configuration: there is
       'after',
       `
 The same task with the same question, added again, is there once: it prints the message there is.
-With another question it is refused (exit code 1).`,
+With another question it is refused.`,
     )
     .action(run(async () => (await import('./commands/poll/add.js')).pollAdd));
 

@@ -91,10 +91,18 @@ export const USAGE: Readonly<Record<string, Usage>> = {
   },
   'poll start': {
     examples: [['warmline poll start --db bus.db', 'answer questions until "poll stop"']],
+    exits: {
+      1: 'it does not run: one runs already, or the bus is locked',
+      78: 'there is no bus, or the bus or the log cannot be written',
+    },
   },
-  'poll stop': { examples: [['warmline poll stop --db bus.db', 'after what runs has finished']] },
+  'poll stop': {
+    examples: [['warmline poll stop --db bus.db', 'after what runs has finished']],
+    exits: { 0: 'none runs now, also when none did before', 1: 'it runs on' },
+  },
   'poll status': {
     examples: [['warmline poll status --db bus.db --json', 'for a program that watches']],
+    exits: { 0: 'it runs', 1: 'it does not', 78: 'it does not, and there is no such bus' },
   },
   'poll list': {
     examples: [
@@ -112,6 +120,7 @@ export const USAGE: Readonly<Record<string, Usage>> = {
         'a question of one module to another',
       ],
     ],
+    exits: { 1: 'the task is there with another question' },
   },
   'poll remove': {
     examples: [['warmline poll remove 4711 --db bus.db', 'it is not asked any more']],

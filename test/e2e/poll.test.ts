@@ -340,6 +340,6 @@ test('poll explains itself, and how its commands end', async () => {
     expect(stdout, name).toContain('--db');
   }
   for (const name of ['start', 'stop', 'status']) {
-    expect((await warmline(['poll', name, '--help'])).stdout).toContain('Exit codes: 0 ');
+    expect((await warmline(['poll', name, '--help'])).stdout).toContain('Exit code 1: ');
   }
 });
