@@ -1,0 +1,145 @@
+/** The view's model and its screen, whatever happens in whatever order. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { plain, widthOf } from '../../clients/top/cells.js';
+import { parseFilter } from '../../clients/top/filter.js';
+import {
+  chosen,
+  type Effect,
+  type Event,
+  initialModel,
+  type Key,
+  type Model,
+  reduce,
+} from '../../clients/top/model.js';
+import { view, wholeView } from '../../clients/top/view.js';
+import { busState, event, key, NOW_US } from './facts.js';
+
+const START = initialModel({ columns: 80, rows: 24 });
+
+function play(events: readonly Event[], from: Model = START) {
+  let model = from;
+  const effects: Effect[] = [];
+  for (const each of events) {
+    const [next, done] = reduce(model, each);
+    model = next;
+    effects.push(...done);
+  }
+  return { model, effects };
+}
+
+const pressed = (...keys: (Key['key'] | { char: string })[]): Event[] =>
+  keys.map((each) => ({
+    type: 'key',
+    key: typeof each === 'object' ? { key: 'char', ...each } : ({ key: each } as Key),
+  }));
+
+test('the screen is filled exactly, and nothing on it steers the terminal', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+      const { model } = play(events);
+      const lines = view(model, '/tmp/bus\u001b.db', NOW_US);
+      expect(lines).toHaveLength(model.size.rows);
+      for (const line of lines) {
+        const text = line.map((span) => span.text).join('');
+        expect(widthOf(text)).toBeLessThanOrEqual(model.size.columns);
+        expect(text).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
+      }
+    }),
+  );
+});
+
+test('no age is ever negative, wherever the clocks are set', () => {
+  fc.assert(
+    fc.property(busState, fc.integer({ min: 0, max: 2 * NOW_US }), (bus, nowUs) => {
+      const { model } = play([{ type: 'bus', bus }]);
+      const text = wholeView({ ...model, size: { columns: 200, rows: 0 } }, 'bus.db', nowUs)
+        .filter((line) => line.length > 1)
+        .map((line) => line.filter(({ text: each }) => /^ *-?[\d.]+ (ms|s|min|h|d)\b/.test(each)));
+      for (const spans of text) expect(plain(spans)).not.toMatch(/-\d/);
+    }),
+  );
+});
+
+test('whatever is pressed, only y after c cancels, and only r retries', () => {
+  fc.assert(
+    fc.property(busState, fc.array(key, { maxLength: 40 }), (bus, keys) => {
+      let { model } = play([{ type: 'bus', bus }]);
+      let before: Key | undefined;
+      for (const each of keys) {
+        const [next, effects] = reduce(model, { type: 'key', key: each });
+        const char = each.key === 'char' ? each.char : '';
+        for (const effect of effects) {
+          if (effect.do === 'cancel') {
+            expect(char.toLowerCase()).toBe('y');
+            expect(before).toEqual({ key: 'char', char: 'c' });
+          }
+          if (effect.do === 'retry') expect(char).toBe('r');
+        }
+        model = next;
+        before = each;
+      }
+    }),
+  );
+});
+
+test('the chosen row is always one of the rows', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+      const { index, entries } = chosen(play(events).model);
+      expect(index).toBeGreaterThanOrEqual(0);
+      expect(index).toBeLessThan(Math.max(1, entries.length));
+    }),
+  );
+});
+
+test('a row stays chosen while others come and go', () => {
+  fc.assert(
+    fc.property(busState, busState, fc.nat(40), (first, second, downs) => {
+      const moved = play([{ type: 'bus', bus: first }, ...pressed(...Array(downs).fill('down'))]);
+      const { index, entries } = chosen(moved.model);
+      const after = chosen(play([{ type: 'bus', bus: second }], moved.model).model);
+      const id = moved.model.choices.questions ? entries[index]?.messageId : undefined;
+      const isThere = after.entries.some(({ messageId }) => messageId === id);
+      if (id !== undefined && isThere) expect(after.entries[after.index]?.messageId).toBe(id);
+    }),
+  );
+});
+
+test('q and escape always lead out, and ctrl-c at once', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+      const { model } = play(events);
+      expect(play(pressed('quit'), model).effects).toEqual([{ do: 'quit' }]);
+      const out = play(pressed('escape', 'escape', { char: 'q' }), model).effects;
+      expect(out).toContainEqual({ do: 'quit' });
+    }),
+  );
+});
+
+test('every key without a meaning changes nothing but the notice', () => {
+  const { model, effects } = play(pressed({ char: 'x' }, { char: ' ' }, 'backspace'));
+  expect({ model, effects }).toEqual({ model: START, effects: [] });
+  const told = play([{ type: 'told', notice: 'done' }]).model;
+  expect(play(pressed({ char: 'x' }), told).model).toEqual(START);
+});
+
+test('a filter names statuses, a conversation and words of the question', () => {
+  expect(parseFilter('  Errors conv_0123456789abcdef Light  house pending')).toEqual({
+    asked: {
+      statuses: ['failed', 'timeout', 'cancelled', 'dead', 'pending'],
+      conversation: 'conv_0123456789abcdef',
+    },
+    words: ['light', 'house'],
+  });
+  expect(parseFilter('constructor __proto__')).toEqual({
+    asked: {},
+    words: ['constructor', '__proto__'],
+  });
+  expect(parseFilter('')).toEqual({ asked: {}, words: [] });
+});
+
+test('details of a question that is looked at no more are not shown', () => {
+  const { model } = play([{ type: 'described', messageId: 3, text: 'late' }]);
+  expect(model).toEqual(START);
+});
