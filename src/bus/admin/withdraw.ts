@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../../clock.js';
 import type { Bus } from '../bus.js';
 import type { SqliteBus } from '../sqlite/store.js';
-import { questionDetails } from './details.js';
+import { type QuestionDetails, questionDetails } from './details.js';
 import { redriveQuestions } from './redrive.js';
 
 /**
@@ -53,10 +53,8 @@ export async function retryQuestion(
 ): Promise<RetriedQuestion> {
   for (;;) {
     const found = questionDetails(bus, messageId, clock);
-    switch (found?.status) {
-      case undefined:
-      case 'other':
-        return { outcome: 'missing' };
+    if (found === undefined || isNoQuestion(found)) return { outcome: 'missing' };
+    switch (found.status) {
       case 'unseen':
         return { outcome: 'ready' };
       case 'processing':
@@ -74,7 +72,7 @@ export async function retryQuestion(
       case 'orphaned':
         return { outcome: 'finished', why: `question ${messageId} ended as "${found.status}"` };
     }
-    const waits = found?.waits;
+    const { waits } = found;
     if (waits?.for === 'turn') {
       const why = `question ${waits.behindId} of its conversation comes before it`;
       return { outcome: 'waiting', why };
@@ -88,6 +86,12 @@ export async function retryQuestion(
       ? { outcome: 'waiting', why: `its engine takes no work: ${waits.code}, ${waits.message}` }
       : { outcome: 'ready' };
   }
+}
+
+/** It never was one, or nobody could read an answer any more. */
+function isNoQuestion({ status, errorCode, finishedAtUs, conversation }: QuestionDetails): boolean {
+  if (status === 'other' || (status === 'ignored' && errorCode === undefined)) return true;
+  return finishedAtUs === undefined && conversation === 'gone';
 }
 
 /** @returns whether it stood at the head of its lane, and nobody had it */
