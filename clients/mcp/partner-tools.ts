@@ -61,6 +61,7 @@ const createConversation = defineTool({
       ].join('\n'),
       data: {
         conversation_id: conversationId,
+        session_id: 'a',
         session_a_token: tokens.a,
         session_b_token: tokens.b,
         expires_at: expiresAt,
@@ -126,7 +127,7 @@ const checkMessages = defineTool({
       text: [summary(messages.length), ...messages.map(messageText), heldText(held)]
         .filter((part) => part !== '')
         .join('\n\n'),
-      data: { messages, held, more: unread.more },
+      data: { messages, left_to_warmline: held, more: unread.more },
     };
   },
 });

@@ -5,9 +5,9 @@ import type { Backend } from './backend.js';
 import type { Progress } from './progress.js';
 
 export interface Reply {
-  /** For a model to read. */
+  /** For people, and for models whose clients give them text. */
   readonly text: string;
-  /** The same for a program. */
+  /** All of it for programs, and for models whose clients give them data instead: Claude Code does. */
   readonly data: Readonly<Record<string, unknown>>;
   readonly isError?: boolean;
 }

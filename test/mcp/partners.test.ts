@@ -221,7 +221,7 @@ test('questions that the queue answers are not taken away from it by reading', a
   const waits = await mcp.call('ask_over_bus', { ...a, question: 'Next?', wait: false });
   const ids = [busy.data.message_id, waits.data.message_id];
   const read = await mcp.call('check_messages', b);
-  expect(read.data).toMatchObject({ messages: [], held: ids });
+  expect(read.data).toMatchObject({ messages: [], left_to_warmline: ids });
   expect(read.text).toContain(`Left to warmline, which answers for your side: 2 question(s)`);
   await mcp.call('cancel_question', { ...a, message_id: busy.data.message_id });
   const answered = await mcp.call('watch_question', {
@@ -248,12 +248,12 @@ test('a partner that answers itself takes the questions over, and nobody answers
   const sent = await mcp.call('ask_over_bus', { ...a, question: 'For you alone?', wait: false });
   const { message_id } = sent.data;
   const left = await mcp.call('check_messages', b);
-  expect(left.data).toMatchObject({ messages: [], held: [message_id] });
+  expect(left.data).toMatchObject({ messages: [], left_to_warmline: [message_id] });
   const taken = await mcp.call('check_messages', { ...b, take_questions: true });
-  expect(taken.data).toMatchObject({ messages: [{ id: message_id }], held: [] });
+  expect(taken.data).toMatchObject({ messages: [{ id: message_id }], left_to_warmline: [] });
   expect((await mcp.call('watch_question', { ...a, message_id })).data.status).toBe('ignored');
   const again = await mcp.call('check_messages', { ...b, take_questions: true });
-  expect(again.data).toMatchObject({ messages: [], held: [] });
+  expect(again.data).toMatchObject({ messages: [], left_to_warmline: [] });
 });
 
 test('on a bus where no queue works, its side reads its questions as any other does', async () => {
@@ -261,7 +261,10 @@ test('on a bus where no queue works, its side reads its questions as any other d
   const { a, b } = await converse(mcp);
   await mcp.call('send_to_partner', { ...a, message: 'Yours?', action_type: 'question' });
   expect((await mcp.call('check_messages', b)).data.messages).toHaveLength(1);
-  expect((await mcp.call('check_messages', b)).data).toMatchObject({ messages: [], held: [] });
+  expect((await mcp.call('check_messages', b)).data).toMatchObject({
+    messages: [],
+    left_to_warmline: [],
+  });
 });
 
 test('a question is only cancelled by the side that asked it, and seen in its conversation', async () => {
