@@ -162,7 +162,7 @@ test('what is no question of this side, or nothing at all, is missing and left a
   const information = temp.insert({ conversationId, message: 'the build is green' });
   const theirs = temp.insert({ conversationId, from: 'b', to: 'a', message: query('yours?') });
   const nowhere = temp.insert({ conversationId: 'gone', message: query('anybody?') });
-  const odd = temp.insert({ conversationId: 7, message: query('odd?') });
+  const odd = temp.insert({ conversationId: Buffer.from('blob'), message: query('odd?') });
   const deleted = temp.ask(conversationId, 'deleted');
   await bus.claim({ ...ONE, conversations: ['none'] });
   temp.peer.prepare('DELETE FROM messages WHERE id = ?').run(deleted);
