@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BusError, MessageMonitor } from '../../clients/monitor/index.js';
+import { cancelQuestion, removeQuestion } from '../../src/bus/index.js';
 import { answer, TempBus } from '../support/temp-bus.js';
 import { claimOne, failure, next, Recorder } from './recorder.js';
 
@@ -160,6 +161,29 @@ describe('a message ends with', () => {
       message: 'it went wrong',
       content: { answer: 'Error: it went wrong', error: { code } },
     });
+  });
+
+  test('fail when it is cancelled, at work or not, and when it is taken off the queue', async () => {
+    const { temp, conversation } = open();
+    const worker = temp.open();
+    const [atWork = 0, waiting = 0, removed = 0] = temp.askMany(3, [conversation]);
+    const recorder = new Recorder({ db: temp.file });
+    await recorder.added(atWork, waiting, removed);
+    await claimOne(worker);
+    const somebody = temp.open();
+    await removeQuestion(somebody, removed);
+    for (const id of [waiting, atWork]) await cancelQuestion(somebody, id);
+    for (const id of [atWork, waiting, removed]) await recorder.ended(id);
+    expect(recorder.statuses(atWork)).toEqual(['pending:0', 'processing:1', 'failed:1']);
+    expect(recorder.statuses(waiting)).toEqual(['pending:0', 'failed:0']);
+    const cancelled = { code: 'cancelled', message: 'the question was cancelled' };
+    for (const id of [atWork, waiting]) {
+      expect(recorder.ends(id)[0]).toMatchObject({
+        event: 'fail',
+        told: { status: 'failed', ...cancelled, content: { error: cancelled } },
+      });
+    }
+    expect(recorder.ends(removed)[0]).toMatchObject({ event: 'fail', told: { status: 'ignored' } });
   });
 
   test('fail without an answer when it is no question, was deleted, or never was', async () => {
