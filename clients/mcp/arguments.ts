@@ -3,10 +3,8 @@
  * its patterns and its limits.
  */
 import { z } from 'zod';
-import type { Credentials } from '../../src/bus/index.js';
+import { type Credentials, MAX_MESSAGE_CHARS } from '../../src/bus/index.js';
 
-/** Longest `message` that the programs on the bus accept, in characters. */
-export const MAX_MESSAGE = 50_000;
 /** Longest question to the bridge: its lines end at 1 MiB, and a character may take six bytes there. */
 const MAX_QUESTION = 160_000;
 const MAX_NAME = 256;
@@ -60,7 +58,7 @@ export function credentialsOf(given: {
 }
 
 export const ROLE = line(100, 3);
-export const MESSAGE = text(MAX_MESSAGE);
+export const MESSAGE = text(MAX_MESSAGE_CHARS);
 export const FILES = z.array(line(MAX_PATH)).max(20, 'must have at most 20 items');
 export const ACTION = z.enum(['question', 'info', 'proposal', 'blocked', 'complete', 'response']);
 export const STATUS = z.enum(['working', 'waiting', 'blocked', 'complete']);
@@ -84,8 +82,8 @@ export const TIMEOUT_MS = z
   .int()
   .min(1)
   .max(MAX_WAIT_MS)
-  .optional()
-  .describe('longest wait in milliseconds; 300000 when absent');
+  .default(300_000)
+  .describe('longest wait in milliseconds');
 export const MESSAGE_ID = z.int().positive().describe('the id of the question');
 
 /** What is wrong with arguments, by their names. Never their values: one may be a token. */

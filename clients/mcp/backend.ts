@@ -121,20 +121,18 @@ export class Backend {
     return outcome.done.acted;
   }
 
-  /** The error for a token that is no good. Guesses count as calls, too. */
+  /** The error for a token that is no good. Guesses count as calls, too. @throws ToolError */
   denied(denied: Denied): ToolError {
-    if (denied === 'expired') {
-      return new ToolError(
-        'expired',
-        'the conversation has expired, and its tokens with it; create_conversation begins a new one',
-      );
-    }
-    const waitMs = this.#limit.take('');
-    if (waitMs > 0) return tooOften(waitMs);
-    return new ToolError(
-      'unauthorized',
-      'there is no such conversation, or this is not the token of that side; check conversation_id, session_id and token',
-    );
+    this.admit();
+    return denied === 'expired'
+      ? new ToolError(
+          'expired',
+          'the conversation has expired, and its tokens with it; create_conversation begins a new one',
+        )
+      : new ToolError(
+          'unauthorized',
+          'there is no such conversation, or this is not the token of that side; check conversation_id, session_id and token',
+        );
   }
 
   /** Counts a call that belongs to no conversation. @throws ToolError `rate_limited` */

@@ -8,7 +8,6 @@ import type { Backend } from './backend.js';
 import type { Progress } from './progress.js';
 import { defineTool, type Tool } from './tool.js';
 
-const DEFAULT_WAIT_MS = 300_000;
 const HEALTH_MS = 5_000;
 
 const ask = defineTool({
@@ -22,7 +21,6 @@ const ask = defineTool({
     model: MODEL,
     timeout_ms: TIMEOUT_MS,
   }),
-  isReadOnly: true,
   run: async (given, { backend, signal, progress }) => {
     backend.admit();
     const answer = await backend.withBridge(async (client) => {
@@ -30,7 +28,7 @@ const ask = defineTool({
         contextFile: given.context_file,
         session: given.session,
         model: given.model,
-        timeoutMs: given.timeout_ms ?? DEFAULT_WAIT_MS,
+        timeoutMs: given.timeout_ms,
         // Nobody could fetch the answer once this call is gone.
         onDisconnect: 'cancel',
         signal,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   type Credentials,
   lookForMessages,
+  MAX_MESSAGE_CHARS,
   openConversation,
   type PartnerMessage,
   partnerStatus,
@@ -18,16 +19,7 @@ import {
   takeMessages,
 } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
-import {
-  ACTION,
-  credentialsOf,
-  FILES,
-  MAX_MESSAGE,
-  MESSAGE,
-  PARTNER,
-  ROLE,
-  STATUS,
-} from './arguments.js';
+import { ACTION, credentialsOf, FILES, MESSAGE, PARTNER, ROLE, STATUS } from './arguments.js';
 import { ToolError } from './failure.js';
 import { type Call, defineTool, type Tool } from './tool.js';
 
@@ -83,8 +75,11 @@ const sendToPartner = defineTool({
   run: async (given, { backend, signal }) => {
     const { message, action_type, files_involved } = given;
     const clean = await redactMessage(message.toWellFormed());
-    if (clean.length > MAX_MESSAGE) {
-      throw new ToolError('bad_request', `message: must have at most ${MAX_MESSAGE} characters`);
+    if (clean.length > MAX_MESSAGE_CHARS) {
+      throw new ToolError(
+        'bad_request',
+        `message: must have at most ${MAX_MESSAGE_CHARS} characters`,
+      );
     }
     const files = await Promise.all(files_involved.map(redact));
     const redacted = clean !== message.toWellFormed();

@@ -1,31 +1,24 @@
 /** Where a question stands, for whoever asked it. */
-import { type QuestionDetails, questionDetails } from '../../src/bus/index.js';
+import {
+  type ListedStatus,
+  type QuestionDetails,
+  questionDetails,
+  statusWord,
+} from '../../src/bus/index.js';
 import { contentOf } from '../monitor/index.js';
 import { answerText } from './answer-text.js';
 import type { Backend } from './backend.js';
 import { ToolError } from './failure.js';
 import type { Reply } from './tool.js';
 
-/** A question is finished once it has any of the last eight. */
-export type QuestionWord =
-  | 'pending'
-  | 'processing'
-  | 'expired'
-  | 'complete'
-  | 'failed'
-  | 'timeout'
-  | 'cancelled'
-  | 'dead'
-  | 'ignored'
-  | 'orphaned';
+export type QuestionWord = ListedStatus | 'orphaned';
 
-/** The word people read for a state: two ways to fail have words of their own. */
+/** The word people read for where a question stands. */
 export function wordOf({ status, errorCode }: QuestionDetails): QuestionWord {
   if (status === 'unseen') return 'pending';
   // Nobody of ours answers it, and nobody ever will.
   if (status === 'other') return 'ignored';
-  const isTold = errorCode === 'timeout' || errorCode === 'cancelled';
-  return status === 'failed' && isTold ? errorCode : status;
+  return statusWord(status, errorCode);
 }
 
 export function isFinished(word: QuestionWord): boolean {

@@ -29,8 +29,6 @@ import { answerReply, detailsOf, isFinished, questionReply, wordOf } from './que
 import { needTask } from './tasks.js';
 import { type Call, defineTool, type Reply, type Tool } from './tool.js';
 
-const DEFAULT_WAIT_MS = 300_000;
-
 const ASK_OVER_BUS = z.object({
   conversation_id: PARTNER.conversation_id
     .optional()
@@ -146,13 +144,13 @@ async function compose(given: AskOverBus) {
 /** Until it is finished, or the time is up: how it ended is read from the bus afterwards. */
 async function waitFor(
   messageId: number,
-  timeoutMs: number | undefined,
+  timeoutMs: number,
   { backend, signal, progress }: Call,
 ): Promise<void> {
   try {
     await pollUntilComplete(messageId, {
       db: backend.db,
-      timeoutMs: timeoutMs ?? DEFAULT_WAIT_MS,
+      timeoutMs,
       signal,
       onProgress: ({ status, attempt }) =>
         progress.tell(

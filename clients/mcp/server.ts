@@ -76,7 +76,7 @@ function toListed({ name, description, input, isReadOnly, begin }: Tool): Listed
     name,
     description,
     inputSchema: z.toJSONSchema(input, { io: 'input' }) as ListedTool['inputSchema'],
-    annotations: { readOnlyHint: isReadOnly, destructiveHint: false },
+    annotations: { readOnlyHint: isReadOnly },
     ...(begin && { execution: { taskSupport: 'optional' } }),
   };
 }

@@ -56,23 +56,22 @@ export {
 } from './admin/listing.js';
 export { type BusOverview, overviewOf } from './admin/overview.js';
 export {
+  lookForMessages,
+  type PartnerMessage,
+  readMessages,
+  takeMessages,
+} from './admin/partner-messages.js';
+export {
   actAs,
   audit,
   type Credentials,
   type Denied,
   isSameSecret,
-  lookForMessages,
-  type OpenedConversation,
   openConversation,
-  type PartnerMessage,
-  type PartnerStatus,
   partnerStatus,
-  readMessages,
   type Seat,
-  sealedQuestion,
   sendAs,
   setStatus,
-  takeMessages,
   writerOf,
 } from './admin/partners.js';
 export { type PutTask, putTask, type Task } from './admin/put-task.js';
@@ -93,6 +92,7 @@ export {
   redriveQuestions,
 } from './admin/redrive.js';
 export { DAILY_DAYS, forgetOld } from './admin/retention.js';
+export { sealedQuestion } from './admin/seals.js';
 export {
   changeTimeouts,
   lastEngine,
@@ -125,7 +125,7 @@ export {
   saveWorker,
   type Worker,
 } from './admin/workers.js';
-export { errorAnswer } from './answer.js';
+export { errorAnswer, MAX_MESSAGE_CHARS } from './answer.js';
 export * from './bus.js';
 export { MemoryBusFile, type MessageRow } from './memory/file.js';
 export { createMemoryBus } from './memory/store.js';
@@ -146,6 +146,7 @@ export {
   findDamage,
   inspectBus,
   isExpired,
+  isPrepared,
   sqliteVersion,
 } from './sqlite/inspect.js';
 export { openSqliteBus, type SqliteBus, type SqliteBusOptions } from './sqlite/store.js';
