@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import {
   BusError,
+  isPrepared,
   type ListedQuestion,
   listQuestions,
   overviewOf,
@@ -43,7 +44,7 @@ export class BusSource {
   /** @throws BusError when the bus cannot be opened now; later it is waited for */
   constructor(options: BusSourceOptions) {
     this.#options = options;
-    this.#open();
+    if (isPrepared(options.file)) this.#open();
     this.#slow = setInterval(() => this.#readSoon(0), options.everyMs);
     this.#readSoon(0);
   }
@@ -58,7 +59,13 @@ export class BusSource {
   use<T>(run: (bus: SqliteBus) => T): T {
     const { file } = this.#options;
     if (!existsSync(file)) throw new BusError('bus_missing', `there is no bus at ${file}`);
-    return run(this.#bus ?? this.#open());
+    if (this.#bus !== undefined) return run(this.#bus);
+    // To open it would make tables in it, and whoever only looks changes nothing.
+    if (isPrepared(file)) return run(this.#open());
+    throw new BusError(
+      'bus_schema',
+      `no warmline of this version has worked on this bus yet; start one: warmline up --db ${file}`,
+    );
   }
 
   async close(): Promise<void> {

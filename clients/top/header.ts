@@ -30,12 +30,12 @@ function titleLine(
 ): Line {
   return [
     { text: ` ${cellText(name)}`, bold: true },
-    ...(bus.at === 'lost' ? [{ text: '  bus lost', colour: 'red' as const, bold: true }] : []),
+    ...(bus.at === 'lost' ? [{ text: '  not read', colour: 'red' as const, bold: true }] : []),
     { text: '  bridge ' },
     bridgeWord(bridge),
     { text: '  ' },
     ...(overview ? [autopollWords(overview, nowUs)] : []),
-    { text: `  ${new Date(nowUs / 1000).toISOString().slice(11, 19)} UTC`, dim: true },
+    { text: `  ${new Date(nowUs / 1000).toISOString().slice(11, 16)} UTC`, dim: true },
   ];
 }
 

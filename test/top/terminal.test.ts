@@ -1,8 +1,10 @@
 /** `warmline top` in a real terminal, on a real bus, beside a real bridge. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import type { SqliteBus } from '../../src/bus/index.js';
+import { openSqliteBus, type SqliteBus } from '../../src/bus/index.js';
+import { FOREIGN_SCHEMA } from '../../src/bus/sqlite/schema.js';
 import { CLI, start, tempDir, warmline } from '../support/process.js';
 import { answer, TempBus } from '../support/temp-bus.js';
 import { KEYS, type Size, Terminal } from '../support/terminal.js';
@@ -199,9 +201,9 @@ test('a bus that is gone is said to be, and is read again when it is back', asyn
   const away = join(tempDir(), 'bus.db');
   temp.peer.pragma('wal_checkpoint(TRUNCATE)');
   renameSync(temp.file, away);
-  await top.shows(/bus lost[\s\S]*there is no bus at[\s\S]*Am I still here/);
+  await top.shows(/not read[\s\S]*there is no bus at[\s\S]*Am I still here/);
   renameSync(away, temp.file);
-  await top.until(() => !top.text.includes('bus lost') && top.text.includes('Am I still here'));
+  await top.until(() => !top.text.includes('not read') && top.text.includes('Am I still here'));
 });
 
 test('looking writes nothing to the bus', async () => {
@@ -218,6 +220,23 @@ test('looking writes nothing to the bus', async () => {
   top.type('q');
   await top.ended;
   expect(version()).toBe(before);
+});
+
+test('a bus that no warmline has worked on is left as it is, and shown once one does', async () => {
+  const dir = tempDir();
+  const file = join(dir, 'bus.db');
+  const foreign = new Database(file);
+  foreign.pragma('journal_mode = WAL');
+  const tables = 'SELECT count(*) FROM sqlite_master';
+  foreign.exec(FOREIGN_SCHEMA);
+  const before = foreign.prepare(tables).pluck().get();
+  const command = [process.execPath, CLI, 'top', '--db', file, '--port', NOBODY, '--interval', '1'];
+  const top = new Terminal(command);
+  await top.shows(/no warmline of this version has worked on this bus yet/);
+  expect(foreign.prepare(tables).pluck().get()).toBe(before);
+  foreign.close();
+  await openSqliteBus({ file }).close();
+  await top.shows(/no questions yet/);
 });
 
 const ENDS: [string, (top: Terminal) => void, number][] = [

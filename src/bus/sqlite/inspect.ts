@@ -9,6 +9,7 @@ import { BusError } from '../bus.js';
 import { countsFrom } from '../counts.js';
 import { naiveUtc } from '../stamp.js';
 import { toBusError } from './connection.js';
+import { isMigrated } from './migrations.js';
 import { checkForeignSchema } from './schema.js';
 import { ageOfFirstMs, isOpen } from './sql-time.js';
 
@@ -52,6 +53,14 @@ export function inspectBus(file: string, session: Side): BusInspection {
       workers: tables.has('warmline_workers') ? workersIn(db, session) : [],
     };
   });
+}
+
+/**
+ * Whether a warmline of this version has used the bus: then opening it writes nothing.
+ * @throws BusError when the file is missing, foreign or damaged
+ */
+export function isPrepared(file: string): boolean {
+  return withReader(file, isMigrated);
 }
 
 /** Whether the time of a conversation is up, so that nobody can read an answer in it any more. */

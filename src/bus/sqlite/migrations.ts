@@ -226,7 +226,7 @@ const MIGRATIONS: readonly string[] = [
 
 /** Brings our own tables up to date; safe to run by several processes at once, and after a kill. */
 export function migrate(db: Database): void {
-  if (schemaVersion(db) === MIGRATIONS.length && hasViews(db)) return;
+  if (isMigrated(db)) return;
   db.transaction(() => {
     db.exec(
       `CREATE TABLE IF NOT EXISTS warmline_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
@@ -246,6 +246,11 @@ export function migrate(db: Database): void {
     );
     ensureViews(db);
   }).immediate();
+}
+
+/** Whether there is nothing for `migrate` to do; needs no lock. */
+export function isMigrated(db: Database): boolean {
+  return schemaVersion(db) === MIGRATIONS.length && hasViews(db);
 }
 
 function schemaVersion(db: Database): number {
