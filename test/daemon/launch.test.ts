@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { launch, type Place, placeOf, stopDaemon } from '../../clients/daemon/index.js';
-import { isAlive, processesNaming, tempDir, until } from '../support/process.js';
+import { processesNaming, tempDir, until } from '../support/process.js';
 import { ownerOf } from './owner-of.js';
 
 const DAEMON = join(import.meta.dirname, 'children/daemon.mjs');
@@ -106,11 +106,13 @@ test('one that stops when told is not forced', async () => {
 });
 
 test('whoever has its pid later gets no signal', async () => {
-  const { launch } = aPlace();
-  const { pid } = (await launch(READY)) as { pid: number };
+  const { launch, place } = aPlace();
+  const { pid } = (await launch('deaf', READY)) as { pid: number };
   const stopped = await stopDaemon(stateOf(pid, { start: '1' }), 100, () => undefined);
   expect(stopped).toEqual({ did: 'stop', forced: false });
-  expect(isAlive(pid)).toBe(true);
+  process.kill(pid, 'SIGCONT');
+  await until(() => logOf(place).includes('called'));
+  expect(logOf(place)).not.toContain('not now');
 });
 
 function stateOf(pid: number, other: { readonly start?: string } = {}) {
