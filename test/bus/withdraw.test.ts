@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
 import {
   cancelQuestion,
+  type DeadLetterFilter,
+  listDeadLetters,
   listQuestions,
   questionDetails,
+  redriveMatching,
   removeQuestion,
   retryQuestion,
   type SqliteBus,
@@ -295,4 +298,23 @@ test('a question that failed, died or was cancelled is asked again by a retry, o
   }
   expect(await retryQuestion(bus, removed)).toMatchObject({ outcome: 'finished' });
   await isSound(bus);
+});
+
+test('what was cancelled is asked again by no filter that does not name it', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const [failed = 0, cancelled = 0] = temp.askMany(2, [temp.addConversation()]);
+  const [lease] = await bus.claim(ONE);
+  const error = { ...BROKEN, attempts: 1, dead: false };
+  if (lease) await bus.complete(lease, answer('no', { error }));
+  await cancelQuestion(bus, cancelled);
+  const redriven = async (filter: DeadLetterFilter) => {
+    const pages = [];
+    for await (const page of redriveMatching(bus, filter, { dryRun: true })) pages.push(...page);
+    return pages.map(({ questionId }) => questionId);
+  };
+  expect(await redriven({ includeFailed: true })).toEqual([failed]);
+  expect(await redriven({ includeFailed: true, code: 'cancelled' })).toEqual([cancelled]);
+  const { letters } = listDeadLetters(bus, { includeFailed: true }, { limit: 10 });
+  expect(letters.map(({ code }) => code)).toEqual(['cancelled', BROKEN.code]);
 });

@@ -1,5 +1,6 @@
 /** Questions that ended without an answer: which there are, newest first, a page at a time. */
 import type { Database } from 'better-sqlite3';
+import { CANCELLED } from '../answer.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { beginningOf, questionIn } from './beginning.js';
 
@@ -83,7 +84,10 @@ interface RangeRequest {
   readonly limit: number;
 }
 
-/** Ids of dead letters in the order they were asked, after the one given. */
+/**
+ * Ids of dead letters in the order they were asked, after the one given. What somebody cancelled is
+ * among them only when its code is asked for.
+ */
 export function deadLetterIds(
   db: Database,
   session: string,
@@ -94,6 +98,7 @@ export function deadLetterIds(
     .prepare(
       `SELECT d.question_id FROM warmline_done d INDEXED BY warmline_done_without_answer
        WHERE ${MATCHES} AND d.question_id > :afterId
+         AND (:code IS NOT NULL OR d.error_code IS NOT '${CANCELLED}')
          AND (:includeRedriven OR NOT EXISTS (SELECT 1 FROM warmline_redrives r
                                               WHERE r.question_id = d.question_id))
        ORDER BY d.question_id LIMIT :limit`,
