@@ -79,15 +79,18 @@ export class Desk {
     symlinkSync(ROOT, join(this.cwd, 'node_modules/warmline'));
   }
 
-  /** Runs every block of a page that a reader would run. */
-  async follow(page: string): Promise<void> {
+  /** Runs every block of a page that a reader would run. @returns what its programs print, by language */
+  async follow(page: string): Promise<Readonly<Record<string, string>>> {
+    const said: Record<string, string> = {};
     for (const block of blocksOf(page)) {
       if (block.mark === 'skip') continue;
       if (block.mark === 'keep') await this.#keep(block.code);
-      else if (block.language === 'sh') await this.#succeed(block.code, 'bash', '-e', '-c');
+      else if (block.language === 'sh')
+        await this.#succeed(block.code, 'bash', '-e', '-c', this.#here(block.code));
       else if (block.language === 'console') await this.#compare(block.code);
-      else if (block.language in PROGRAMS) await this.#program(block);
+      else if (block.language in PROGRAMS) said[block.language] = await this.#program(block);
     }
+    return said;
   }
 
   async run(command: string): Promise<Ended> {
@@ -110,29 +113,24 @@ export class Desk {
     await this.#start('bash', '-c', `exec ${this.#here(code)}`).ready();
   }
 
-  async #succeed(code: string, ...command: readonly [string, ...string[]]): Promise<string> {
-    const [program, ...words] = command;
-    const {
-      code: exit,
-      stdout,
-      stderr,
-    } = await this.#start(program, ...words, this.#here(code)).ended;
-    expect({ example: code, exit, stderr }).toMatchObject({ example: code, exit: 0 });
+  async #succeed(example: string, command: string, ...words: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#start(command, ...words).ended;
+    const complaint = code === 0 ? '' : stderr;
+    expect({ example, code, complaint }).toEqual({ example, code: 0, complaint: '' });
     return stdout;
   }
 
   async #compare(transcript: string): Promise<void> {
     for (const { command, shown } of stepsOf(transcript)) {
-      const stdout = await this.#succeed(command, 'bash', '-c');
-      expect(stdout, command).toMatch(showing(this.#here(shown)));
+      const stdout = await this.#succeed(command, 'bash', '-c', this.#here(command));
+      expect(`${stdout.trimEnd()}\n`, command).toMatch(showing(this.#here(shown)));
     }
   }
 
-  async #program({ language, code }: Block): Promise<void> {
+  async #program({ language, code }: Block): Promise<string> {
     const { command, file } = PROGRAMS[language] as (typeof PROGRAMS)[string];
     writeFileSync(join(this.cwd, file), this.#here(code));
-    const { code: exit, stderr } = await this.#start(...command, file).ended;
-    expect({ example: code, exit, stderr }).toMatchObject({ example: code, exit: 0 });
+    return await this.#succeed(code, ...command, file);
   }
 }
 
