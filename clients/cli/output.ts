@@ -53,18 +53,18 @@ function beginningOf(line: string, columns: number): string {
 /** One line on a terminal that says how far a wait has come, and leaves no trace. */
 export class StatusLine {
   readonly #stream = process.stderr;
-  #shown = false;
+  #shown = '';
 
   show(text: string): void {
-    if (!this.#stream.isTTY) return;
+    if (!this.#stream.isTTY || text === this.#shown) return;
     const columns = (this.#stream.columns || USUAL_COLUMNS) - 1;
     this.#stream.write(`\r\u001b[2K${beginningOf(printableLine(text), columns)}`);
-    this.#shown = true;
+    this.#shown = text;
   }
 
   clear(): void {
-    if (this.#shown) this.#stream.write('\r\u001b[2K');
-    this.#shown = false;
+    if (this.#shown !== '') this.#stream.write('\r\u001b[2K');
+    this.#shown = '';
   }
 }
 
