@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   cancelQuestion,
   type DeadLetterFilter,
+  type Lease,
   listDeadLetters,
   listQuestions,
   questionDetails,
@@ -75,6 +76,15 @@ test('a removed question has no answer, and its lane goes on', async () => {
   expect(bus.stats()).toMatchObject({ pending: 0, complete: 1, ignored: 2 });
 });
 
+/** One claim stops after some milliseconds, so that others have their turn. */
+async function claimAll(bus: SqliteBus): Promise<Lease[]> {
+  const leases: Lease[] = [];
+  for (let some = await bus.claim(ONE); some.length > 0; some = await bus.claim(ONE)) {
+    leases.push(...some);
+  }
+  return leases;
+}
+
 /** Ways for a question to stand at the head of its lane, each brought about on a bus of its own. */
 const HEADS: Record<string, (temp: TempBus, bus: SqliteBus) => Promise<number>> = {
   ready: async (temp, bus) => {
@@ -95,12 +105,12 @@ const HEADS: Record<string, (temp: TempBus, bus: SqliteBus) => Promise<number>> 
       conversationId: temp.addConversation(),
       message: query('then', { depends_on: [parent] }),
     });
-    await bus.claim({ ...ONE, limit: 2 });
+    await claimAll(bus);
     return id;
   },
   expired: async (temp, bus) => {
     const id = temp.ask(temp.addConversation('2020-01-01T00:00:00.000000'), 'too late?');
-    await bus.claim(ONE);
+    await claimAll(bus);
     return id;
   },
 };
@@ -139,7 +149,7 @@ test('what depends on a question that was withdrawn is told so', async () => {
       conversationId: temp.addConversation(),
       message: query('then', { depends_on: [parent] }),
     });
-    const [lease] = await bus.claim({ ...ONE, limit: 2 });
+    const [lease] = await claimAll(bus);
     if (!lease) throw new Error('nothing was leased');
     await bus.release(lease);
     await bus.withdraw(parent, how);
@@ -266,7 +276,7 @@ test('a question that waits for something else is not hurried, and says for what
     message: query('then', { depends_on: parents }),
   });
   const late = temp.ask(temp.addConversation('2020-01-01T00:00:00.000000'), 'too late?');
-  await bus.claim({ ...ONE, limit: 9 });
+  await claimAll(bus);
   const why = (text: string) => ({ outcome: 'waiting', why: expect.stringContaining(text) });
   expect(await retryQuestion(bus, behind)).toEqual(why('comes before it'));
   expect(await retryQuestion(bus, child)).toEqual(why(parents.join(', ')));
@@ -277,7 +287,7 @@ test('a question that failed, died or was cancelled is asked again by a retry, o
   const temp = new TempBus();
   const bus = temp.open();
   const [failed = 0, dead = 0] = temp.askMany(2, [temp.addConversation(), temp.addConversation()]);
-  for (const lease of await bus.claim({ ...ONE, limit: 2 })) {
+  for (const lease of await claimAll(bus)) {
     const error = { ...BROKEN, attempts: 1, dead: lease.questionId === dead };
     await bus.complete(lease, answer('no', { error }));
   }
