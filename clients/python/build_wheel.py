@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 SOURCES = {
     "warmline/client.py": HERE / "warmline_client.py",
     **{f"warmline/{name}": HERE / "warmline" / name
-       for name in ("__init__.py", "aio.py", "bus.py", "monitoring.py", "py.typed")},
+       for name in ("__init__.py", "aio.py", "bus.py", "bus_file.py", "monitoring.py",
+                    "py.typed")},
 }
 
 

@@ -9,7 +9,7 @@ import unittest
 from typing import List
 
 from support import Case, Warmline, in_thread, wait_for_busy
-from warmline import Answer, ConnectionLost, Delta, Timeout, WarmlineError, aio, ask, stream
+from warmline import Answer, Client, ConnectionLost, Delta, Timeout, WarmlineError, aio, ask, stream
 
 #: A server that answers at any length.
 PORT = int(os.environ["WARMLINE_TEST_PORT"])
@@ -69,6 +69,71 @@ class Restarts(Case):
         self.assertEqual(asyncio.run(ask_all()), [f"fake: number {n}" for n in range(100)])
 
 
+class LongAnswers(Case):
+    """Ten megabytes from a server as anybody starts it."""
+
+    def setUp(self) -> None:
+        self.port = self.serve().ready["port"]
+
+    def test_one_shot(self) -> None:
+        answer = ask(f"!fake size={TEN_MEGABYTES} a long one", port=self.port)
+        self.assertEqual(len(answer.answer), TEN_MEGABYTES)
+
+    def test_several_beside_short_ones_on_one_connection(self) -> None:
+        with Client(port=self.port) as client:
+            long = [client.submit(f"!fake size={TEN_MEGABYTES} a long one") for _ in range(3)]
+            short = [client.submit(f"number {number}") for number in range(50)]
+            self.assertEqual([one.result().answer for one in short],
+                             [f"fake: number {number}" for number in range(50)])
+            self.assertEqual([len(one.result().answer) for one in long], 3 * [TEN_MEGABYTES])
+
+    def test_as_a_stream(self) -> None:
+        pieces: List[str] = []
+        for event in stream(f"!fake flood={TEN_MEGABYTES} a long one", port=self.port):
+            if isinstance(event, Delta):
+                pieces.append(event.text)
+            elif isinstance(event, Answer):
+                self.assertEqual("".join(pieces), event.answer)
+        self.assertGreaterEqual(sum(map(len, pieces)), TEN_MEGABYTES)
+
+    def test_asyncio_whole_and_as_a_stream(self) -> None:
+        async def both() -> List[int]:
+            async with aio.Client(port=self.port) as client:
+                whole = asyncio.create_task(client.ask(f"!fake size={TEN_MEGABYTES} a long one"))
+                pieces, last = 0, 0
+                async for event in client.stream(f"!fake flood={TEN_MEGABYTES} a long one"):
+                    if isinstance(event, Delta):
+                        pieces += len(event.text)
+                    elif isinstance(event, Answer):
+                        last = len(event.answer)
+                return [len((await whole).answer), pieces, last]
+
+        whole, pieces, last = asyncio.run(both())
+        self.assertEqual((whole, pieces), (TEN_MEGABYTES, last))
+        self.assertGreaterEqual(last, TEN_MEGABYTES)
+
+    def test_what_is_too_long_for_the_server_is_said(self) -> None:
+        port = self.serve("--answer-max-chars", "1000").ready["port"]
+        for question in ("!fake size=1001 more", "!fake flood=64000 more"):
+            with self.assertRaisesRegex(WarmlineError, "1000 characters.*answer_max_chars"):
+                ask(question, port=port)
+        self.assertEqual(len(ask("!fake size=1000 just fits", port=port).answer), 1000)
+
+
+class Threads(Case):
+    def test_cancelling_one_question_frees_its_place_and_leaves_the_others(self) -> None:
+        port = self.serve().ready["port"]
+        with Client(port=port) as client:
+            going, staying = client.submit("!fake silent"), client.submit("!fake delay=500 stays")
+            wait_for_busy(port, lambda busy: busy == 2)
+            going.cancel()
+            with self.assertRaises(WarmlineError) as caught:
+                going.result()
+            self.assertEqual(caught.exception.code, "cancelled")
+            self.assertEqual(staying.result().answer, "fake: stays")
+            wait_for_busy(port, lambda busy: busy == 0)
+
+
 class Asyncio(Case):
     def test_a_hundred_at_once_on_one_connection(self) -> None:
         async def ask_all() -> List[str]:
@@ -79,25 +144,6 @@ class Asyncio(Case):
                 return [answer.answer for answer in answers]
 
         self.assertEqual(asyncio.run(ask_all()), [f"fake: number {n}, naïve 🙂" for n in range(100)])
-
-    def test_ten_megabytes_whole_and_as_a_stream(self) -> None:
-        async def whole() -> int:
-            answer = await aio.ask(f"!fake size={TEN_MEGABYTES} a long one", port=PORT)
-            return len(answer.answer)
-
-        async def streamed() -> List[int]:
-            pieces, last = 0, 0
-            async for event in aio.stream(f"!fake flood={TEN_MEGABYTES} a long one", port=PORT):
-                if isinstance(event, Delta):
-                    pieces += len(event.text)
-                elif isinstance(event, Answer):
-                    last = len(event.answer)
-            return [pieces, last]
-
-        self.assertEqual(asyncio.run(whole()), TEN_MEGABYTES)
-        pieces, last = asyncio.run(streamed())
-        self.assertEqual(pieces, last)
-        self.assertGreaterEqual(last, TEN_MEGABYTES)
 
     def test_cancelling_the_task_cancels_the_question_and_the_connection_goes_on(self) -> None:
         port = self.serve().ready["port"]

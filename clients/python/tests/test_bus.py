@@ -9,7 +9,7 @@ import sqlite3
 import unittest
 from typing import Dict, List
 
-from support import Case, in_thread, rows, with_bus
+from support import Case, in_thread, rows, wait_for_busy, with_bus
 from warmline import (BusAnswer, BusError, Change, QuestionFailed, StillWaiting, aio, monitor, send,
                       send_and_wait, wait)
 from warmline.bus import Wait
@@ -66,6 +66,49 @@ class Drained(Case):
         answers = asyncio.run(ask_all())
         self.assertEqual([answer.answer for answer in answers],
                          [f"fake: number {number}" for number in range(50)])
+
+
+class Restarts(Case):
+    """Whatever is killed while somebody waits, the answer comes when it is back."""
+
+    def setUp(self) -> None:
+        self.db = self.bus()
+        self.server = self.serve()
+        self.port = self.server.ready["port"]
+        self.autopoll = self.drain(self.db, self.port)
+
+    def wait_until_asked(self) -> None:
+        wait_for_busy(self.port, lambda busy: busy > 0)
+
+    def test_the_server_killed_and_back(self) -> None:
+        waiting = in_thread(lambda: send_and_wait(self.db, "!fake delay=3000 still there?"))
+        self.wait_until_asked()
+        self.server.kill()
+        self.serve(port=self.port)
+        self.assertEqual(waiting.result().answer, "fake: still there?")
+        self.assert_one_answer_each(1)
+
+    def test_the_server_and_the_autopoll_killed_and_back(self) -> None:
+        async def ask_all() -> List[str]:
+            asked = [asyncio.create_task(aio.send_and_wait(self.db, f"!fake delay=3000 {number}"))
+                     for number in range(3)]
+            await asyncio.get_running_loop().run_in_executor(None, self.restart_all)
+            return [answer.answer for answer in await asyncio.gather(*asked)]
+
+        self.assertEqual(asyncio.run(ask_all()), ["fake: 0", "fake: 1", "fake: 2"])
+        self.assert_one_answer_each(3)
+
+    def restart_all(self) -> None:
+        self.wait_until_asked()
+        self.autopoll.kill()
+        self.server.kill()
+        self.drain(self.db, self.port)
+        self.serve(port=self.port)
+
+    def assert_one_answer_each(self, questions: int) -> None:
+        self.assertEqual(rows(self.db, "SELECT count(*),"
+                              " count(DISTINCT json_extract(metadata, '$.in_reply_to'))"
+                              " FROM messages WHERE from_session = 'b'"), [(questions, questions)])
 
 
 class Monitoring(Case):

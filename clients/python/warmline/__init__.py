@@ -4,7 +4,8 @@
 ``monitor`` watches many questions there. ``warmline.aio`` has the same for asyncio.
 """
 
-from .bus import BusAnswer, BusError, QuestionFailed, Sent, StillWaiting, send, send_and_wait, wait
+from .bus import BusAnswer, QuestionFailed, Sent, StillWaiting, send, send_and_wait, wait
+from .bus_file import BusError
 from .client import (Answer, Client, ConnectionLost, Delta, Pending, Progress, Timeout,
                      WarmlineError, ask, stream)
 from .monitoring import Change, monitor

@@ -15,7 +15,8 @@ import uuid
 from typing import (AsyncGenerator, AsyncIterator, Awaitable, Dict, Iterable, List, Optional,
                     Sequence, TypeVar, Union)
 
-from .bus import BusAnswer, Database, Dependency, Sent, Side, Wait, send
+from .bus import BusAnswer, Dependency, Sent, Side, Wait, send
+from .bus_file import Database
 from .client import (_CONNECT_TIMEOUT, _DEFAULT_MAX_IN_FLIGHT, _DEFAULT_MAX_LINE_BYTES, _GRACE,
                      _ROOM_FOR_ID, DEFAULT_HOST, DEFAULT_PORT, Answer, ConnectionLost, Delta, Json,
                      Progress, Timeout, WarmlineError, _answer, _count, _decode, _encode, _error,

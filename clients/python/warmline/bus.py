@@ -8,27 +8,22 @@ waits only looks. All times are in seconds.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import TracebackType
-from typing import (Any, Iterator, List, Literal, Optional, Sequence, Tuple, Type, TypeVar,
-                    Union)
+from typing import Any, List, Literal, Optional, Sequence, Tuple, Type, TypeVar, Union
 
+from .bus_file import LOCK_TIMEOUT, BusError, Database, connected, is_lock, opened, told
 from .client import Json, Timeout, WarmlineError
 
-__all__ = ["BusAnswer", "BusError", "QuestionFailed", "Sent", "StillWaiting", "send",
+__all__ = ["BusAnswer", "QuestionFailed", "Sent", "StillWaiting", "send",
            "send_and_wait", "wait"]
 
 #: The programs on the bus refuse longer messages, in characters.
 MAX_MESSAGE_CHARS = 50_000
-#: So long a lock of another program is waited for.
-LOCK_TIMEOUT = 10.0
 #: What a new conversation lives, as the other programs on the bus have it.
 CONVERSATION_LIFETIME = timedelta(hours=3)
 
@@ -37,14 +32,8 @@ _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.05
 _PAGE_ROWS = 1_000
 
-Database = Union[str, "os.PathLike[str]"]
 Side = Literal["a", "b"]
 _Self = TypeVar("_Self", bound="Watch")
-
-
-class BusError(WarmlineError):
-    """The bus could not be used. ``code`` is one of ``bus_missing``, ``bus_schema``, ``bus_busy``,
-    ``bus_failed``, ``not_found``, ``conversation_expired``, ``bad_request``."""
 
 
 class QuestionFailed(WarmlineError):
@@ -177,7 +166,7 @@ class Watch:
         self._path = db
         with told(db):
             # No wait for locks: what is locked now is looked at next time.
-            self._connection = _open(db, 0.0)
+            self._connection = opened(db, 0.0)
             self._connection.execute("PRAGMA query_only = ON")
         self._version: Optional[int] = None
         self._next_pause = _FIRST_PAUSE
@@ -294,53 +283,6 @@ def replied_to(metadata: object) -> Optional[int]:
         return None
     replied = _object(metadata).get("in_reply_to")
     return replied if type(replied) is int else None
-
-
-@contextmanager
-def connected(db: Database, lock_timeout: float) -> Iterator[sqlite3.Connection]:
-    connection = _open(db, lock_timeout)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextmanager
-def told(db: Database) -> Iterator[None]:
-    """SQLite's errors in our words."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _explained(error, os.fspath(db)) from error
-
-
-def _open(db: Database, lock_timeout: float) -> sqlite3.Connection:
-    # A path that is mistyped must not become a new, empty file.
-    connection = sqlite3.connect(f"{Path(db).absolute().as_uri()}?mode=rw", uri=True,
-                                 timeout=lock_timeout, isolation_level=None)
-    # A row whose text is no UTF-8 is somebody's mistake, and must not keep the others away.
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    return connection
-
-
-def _explained(error: sqlite3.Error, path: str) -> BusError:
-    if is_lock(error):
-        return _busy(path)
-    text = str(error)
-    if "unable to open" in text and not os.path.exists(path):
-        return BusError("bus_missing", f"there is no bus at {path}")
-    if "no such table" in text or "no column" in text or "not a database" in text:
-        return BusError("bus_schema", f"{path} is not a memory bus: {text}")
-    return BusError("bus_failed", f"the bus at {path} cannot be used: {text}", retryable=True)
-
-
-def _busy(path: str) -> BusError:
-    return BusError("bus_busy", f"the bus at {path} was locked by another program all the time; "
-                    "nothing was written", retryable=True)
-
-
-def is_lock(error: sqlite3.Error) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
 
 
 def _message(question: str, **fields: object) -> str:

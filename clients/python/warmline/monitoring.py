@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
-from .bus import BusAnswer, Database, Sent, StillWaiting, Watch, replied_to
+from .bus import BusAnswer, Sent, StillWaiting, Watch, replied_to
+from .bus_file import Database
 
 __all__ = ["Change", "monitor"]
 
