@@ -1,7 +1,12 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { LeaseKeeper } from '../../clients/autopoll/lease-keeper.js';
+import { WithdrawnTurns } from '../../clients/autopoll/withdrawn.js';
 import { cancelQuestion, questionDetails, verifyBus } from '../../src/bus/index.js';
+import { systemClock } from '../../src/clock.js';
 import { FakeEngine } from '../../src/engines/fake/index.js';
-import { openHouse, startBridge } from './house.js';
+import { createLogger } from '../../src/log.js';
+import { TempBus } from '../support/temp-bus.js';
+import { openHouse, SETTINGS, startBridge } from './house.js';
 
 const until = (condition: () => boolean | Promise<boolean>) =>
   vi.waitUntil(condition, { timeout: 20_000, interval: 5 });
@@ -59,3 +64,29 @@ async function busy(health: () => Promise<Record<string, unknown>>): Promise<num
   const { engines } = (await health()) as { engines: { sessions: { busy: number } }[] };
   return engines.reduce((sum, { sessions }) => sum + sessions.busy, 0);
 }
+
+test('a question that is cancelled between its claim and its turn is given up by then', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const keeper = new LeaseKeeper({ bus, clock: systemClock, ...SETTINGS, ...NEVER_RENEWED });
+  onTestFinished(() => keeper.close());
+  const told: unknown[] = [];
+  let begin = () => {};
+  const claiming = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const log = createLogger({ level: 'silent' });
+  const withdrawn = new WithdrawnTurns({ bus, keeper, log, claiming: () => claiming });
+  withdrawn.look();
+  const ids = [1, 2].map(() => temp.ask(temp.addConversation(), 'why?'));
+  const leases = await bus.claim({ limit: 2, leaseMs: 30_000 });
+  await cancelQuestion(temp.open(), ids[0] ?? 0);
+  withdrawn.look();
+  expect(told).toEqual([]);
+  for (const lease of leases) {
+    keeper.add({ lease, giveUp: (why) => told.push([lease.questionId, why]) });
+  }
+  begin();
+  await until(() => told.length > 0);
+  expect(told).toEqual([[ids[0], 'cancelled']]);
+});
