@@ -12,6 +12,7 @@ import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { ownerOf, statField } from '../daemon/owner-of.js';
 import { CLI, isAlive, Program, start, until, warmline } from '../support/process.js';
+import { Terminal } from '../support/terminal.js';
 import { PollHouse, stranger } from './poll-house.js';
 
 /** Nobody listens there. */
@@ -50,6 +51,31 @@ test('poll start goes to work in the background, status says how it is, stop end
     code: 0,
     stdout: `no daemon runs on ${house.place.bus}\n`,
   });
+});
+
+test('the daemon goes on when the terminal that started it is closed', async () => {
+  const house = new PollHouse();
+  const words = ['poll', 'start', '--db', house.db, ...(await house.bridge())];
+  const shell = ['sh', '-c', '"$0" "$@" && cat', process.execPath, CLI, ...words];
+  const terminal = new Terminal(shell, house.around);
+  const [, pid] = await terminal.shows(/started: pid (\d+) .*stop: /s);
+  process.kill(terminal.pid, 'SIGHUP');
+  await terminal.ended;
+  const id = await house.ask('!fake echo still there');
+  expect(await house.answered(id)).toContain('still there');
+  expect(isAlive(Number(pid))).toBe(true);
+});
+
+test('stop shows on a terminal how long it waits, and leaves no trace of that', async () => {
+  const house = new PollHouse();
+  await house.start(...(await house.bridge()));
+  await house.ask('!fake silent');
+  await house.busy();
+  const words = ['poll', 'stop', '--db', house.db, '--timeout', '1'];
+  const terminal = new Terminal([process.execPath, CLI, ...words], house.around);
+  await terminal.shows(/^stopping \d+: it finishes what runs, \d s of at most 1 s$/m);
+  expect(await terminal.ended).toEqual({ code: 0, same: true });
+  expect(terminal.history).toMatch(/^stopped by force: pid \d+ had not ended within 1 s; /);
 });
 
 test('a second start is refused and says which one runs; that one goes on', async () => {
