@@ -3,27 +3,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { blocksOf, showing, stepsOf } from '../support/pages.js';
 import { CLI, ROOT, run } from './warmline.js';
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
-
-/** The commands of the transcript, each with the lines that follow it. */
-function transcript(): { command: string; shown: string[] }[] {
-  const block = /```console\n([\s\S]*?)```/.exec(README)?.[1] ?? '';
-  return block
-    .split(/^\$ /m)
-    .slice(1)
-    .map((part) => {
-      const [command = '', ...shown] = part.trimEnd().split('\n');
-      return { command, shown };
-    });
-}
-
-/** A shown line with `…` where anything may stand. */
-function pattern(shown: string): RegExp {
-  const parts = shown.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`, 'm');
-}
 
 /** The demo on a free port, from its first line to the one that says it goes on. */
 async function startDemo(): Promise<{ port: string; stop: () => Promise<number | null> }> {
@@ -47,7 +30,8 @@ async function startDemo(): Promise<{ port: string; stop: () => Promise<number |
 }
 
 test('what the README shows is what happens', async () => {
-  const steps = transcript();
+  const transcripts = blocksOf('README.md').filter(({ language }) => language === 'console');
+  const steps = transcripts.flatMap(({ code }) => stepsOf(code));
   expect(steps.length).toBeGreaterThanOrEqual(5);
   const { port, stop } = await startDemo();
   for (const { command, shown } of steps) {
@@ -56,7 +40,7 @@ test('what the README shows is what happens', async () => {
       .replace(/^npx warmline (.*)$/, `node dist/clients/cli/main.js $1 --port ${port}`);
     const { code, stdout } = await run('bash', '-c', words);
     expect({ command, code }).toEqual({ command, code: 0 });
-    for (const line of shown) expect(stdout, command).toMatch(pattern(line));
+    expect(stdout, command).toMatch(showing(shown));
   }
   expect(await stop()).toBe(0);
 });
