@@ -57,8 +57,14 @@ export async function launch({ place, words, readyMs, signal }: LaunchOptions): 
   return {
     did: 'fail',
     exitCode: code === null || code === 0 ? FAILED : code,
-    why: said?.message ?? whyEnded(deadline.aborted, readyMs, killed ?? `exit code ${code}`),
+    why: said?.message ?? whyEnded(),
   };
+
+  function whyEnded(): string {
+    if (signal.aborted) return 'the start was interrupted';
+    if (deadline.aborted) return `it was not ready within ${readyMs / 1000} s and has been stopped`;
+    return `it ended before it was ready (${killed ?? `exit code ${code}`})`;
+  }
 }
 
 /** Whatever it has started belongs to its group. */
@@ -68,11 +74,6 @@ function endGroup(pid: number): void {
   } catch {
     // It has ended by itself.
   }
-}
-
-function whyEnded(isLate: boolean, readyMs: number, how: string): string {
-  if (isLate) return `it was not ready within ${readyMs / 1000} s and has been stopped`;
-  return `it ended before it was ready (${how})`;
 }
 
 interface Said {

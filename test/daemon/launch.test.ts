@@ -70,7 +70,7 @@ test('one that is not wanted any more before it is ready is ended', async () => 
   const launching = launch('deaf');
   await until(() => running().length === 1);
   stop.abort();
-  expect(await launching).toMatchObject({ did: 'fail' });
+  expect(await launching).toMatchObject({ did: 'fail', why: 'the start was interrupted' });
   expect(running()).toEqual([]);
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -7,6 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
@@ -177,6 +179,36 @@ test('two buses have a daemon each, and one bus has one whatever its path is cal
   const stopped = await warmline(['poll', 'stop', '--db', 'link.db'], one.around);
   expect(stopped).toMatchObject({ code: 0, stdout: expect.stringContaining(`pid ${pid}`) });
 });
+
+test('a start that is interrupted leaves no daemon that nobody was told of', async () => {
+  const house = new PollHouse();
+  const starting = startStuck(house);
+  await until(() => house.running().length === 2);
+  const { code, stdout, stderr } = await starting.kill('SIGINT');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(
+    /^warmline: the daemon did not start: the start was interrupted; its log: /,
+  );
+  await until(() => house.running().length === 0);
+  expect(await house.json('stop')).toMatchObject({ was_running: false });
+});
+
+test('a daemon that is not ready in time is stopped, and the start has failed', async () => {
+  const house = new PollHouse();
+  const { code, stdout, stderr } = await startStuck(house, '--timeout', '0.5').ended;
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toContain('it was not ready within 0.5 s and has been stopped; its log: ');
+  await until(() => house.running().length === 0);
+});
+
+/** The start of a daemon that waits for its config file for ever: a pipe that is written to once. */
+function startStuck(house: PollHouse, ...words: string[]): Program {
+  const config = join(house.dir, 'config.toml');
+  execFileSync('mkfifo', [config]);
+  void writeFile(config, 'port = 1\n');
+  const fixed = ['poll', 'start', '--db', house.db, '--config', config];
+  return start([...fixed, ...words], house.around);
+}
 
 test('stop lets a running question be answered, and takes no new one', async () => {
   const house = new PollHouse();
