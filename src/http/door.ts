@@ -56,6 +56,7 @@ export function createHttpDoor(options: HttpOptions, bridge: Bridge, log: Log): 
 
 class Door implements HttpDoor {
   readonly #options: HttpOptions;
+  readonly #limits: HttpLimits;
   readonly #app: FastifyInstance;
   readonly #gate: TokenGate;
   readonly #board: TaskBoard | undefined;
@@ -82,7 +83,8 @@ class Door implements HttpDoor {
         limits: { atOnce: tasksAtOnce, unfinished: maxTasks },
         ...{ bridge, clock, log },
       });
-    this.#app = this.#createApp({ ...DEFAULT_LIMITS, ...options.limits });
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
   }
 
@@ -185,6 +187,7 @@ class Door implements HttpDoor {
   /** @throws HttpFailure */
   #admit(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     this.#count(reply);
+    dropIfStalled(reply, this.#limits);
     const { headers, raw } = request;
     const verdict = judgeSite(
       { host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) },
@@ -227,6 +230,19 @@ class Door implements HttpDoor {
     });
     clearTimeout(timer);
   }
+}
+
+/**
+ * A reply that is not taken keeps its bytes in memory. The timer of the socket does not tell: it
+ * starts anew whenever the client says something.
+ */
+function dropIfStalled({ raw }: FastifyReply, limits: HttpLimits): void {
+  raw.once('prefinish', () => {
+    const { socket } = raw;
+    const waitMs = limits.stallMs + raw.writableLength / limits.slowestBytesPerMs;
+    const timer = setTimeout(() => socket?.destroy(), waitMs).unref();
+    raw.once('close', () => clearTimeout(timer));
+  });
 }
 
 /** What a browser asks before a page's request. */

@@ -6,6 +6,9 @@ export interface HttpLimits {
   /** Time for the headers, and for a whole request. */
   readonly headersMs: number;
   readonly requestMs: number;
+  /** A client that has not taken its reply in this time is dropped; longer replies have longer. */
+  readonly stallMs: number;
+  readonly slowestBytesPerMs: number;
   /** How long a connection may stay without a request. */
   readonly keepAliveMs: number;
 }
@@ -16,5 +19,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   bodyBytes: 1024 * 1024,
   headersMs: 10_000,
   requestMs: 30_000,
+  stallMs: 30_000,
+  slowestBytesPerMs: 32,
   keepAliveMs: 65_000,
 };
