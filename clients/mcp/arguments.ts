@@ -18,20 +18,25 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const ANY_CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 
+/** A half of a character passes JSON, and makes programs raise that print it. */
+const NOT_UNICODE = 'must be valid Unicode';
+
 /** Text of several lines. */
 const text = (most: number) =>
   z
     .string()
     .max(most, `must have at most ${most} characters`)
     .refine((value) => value.trim() !== '', 'must not be blank')
-    .refine((value) => !CONTROL.test(value), 'must not have control characters; send plain text');
+    .refine((value) => !CONTROL.test(value), 'must not have control characters; send plain text')
+    .refine((value) => value.isWellFormed(), NOT_UNICODE);
 
 const line = (most: number, least = 1) =>
   z
     .string()
     .min(least, `must have at least ${least} characters`)
     .max(most, `must have at most ${most} characters`)
-    .refine((value) => !ANY_CONTROL.test(value), 'must be one line without control characters');
+    .refine((value) => !ANY_CONTROL.test(value), 'must be one line without control characters')
+    .refine((value) => value.isWellFormed(), NOT_UNICODE);
 
 export const SIDE = z.enum(['a', 'b']);
 const CONVERSATION = z

@@ -50,6 +50,8 @@ export class Backend {
   readonly #options: BackendOptions;
   readonly #limit: RateLimit;
   #bus: SqliteBus | undefined;
+  /** A bus that was there and is gone is no bus that has yet to be made. */
+  #isMade = false;
   /** Those who wait for a write. */
   readonly #waiting = new Set<(error: unknown) => void>();
   #calls = 0;
@@ -68,10 +70,11 @@ export class Backend {
     this.#bus ??= openSqliteBus({
       file,
       session,
-      create,
+      create: create && !this.#isMade,
       lockWaitMs: OPEN_WAIT_MS,
       observer: { trouble: (error) => this.#troubled(error) },
     });
+    this.#isMade = true;
     return this.#bus;
   }
 

@@ -23,8 +23,9 @@ const ask = defineTool({
   }),
   run: async (given, { backend, signal, progress }) => {
     backend.admit();
+    progress.tell('queued');
     const answer = await backend.withBridge(async (client) => {
-      const stream = client.stream(given.question.toWellFormed(), {
+      const stream = client.stream(given.question, {
         contextFile: given.context_file,
         session: given.session,
         model: given.model,

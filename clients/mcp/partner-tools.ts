@@ -74,7 +74,7 @@ const sendToPartner = defineTool({
   }),
   run: async (given, { backend, signal }) => {
     const { message, action_type, files_involved } = given;
-    const clean = await redactMessage(message.toWellFormed());
+    const clean = await redactMessage(message);
     if (clean.length > MAX_MESSAGE_CHARS) {
       throw new ToolError(
         'bad_request',
@@ -82,7 +82,7 @@ const sendToPartner = defineTool({
       );
     }
     const files = await Promise.all(files_involved.map(redact));
-    const redacted = clean !== message.toWellFormed();
+    const redacted = clean !== message;
     const row = {
       message: clean,
       metadata: JSON.stringify({ action_type, files_involved: files }),

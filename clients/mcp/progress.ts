@@ -1,8 +1,10 @@
 /**
  * Tells a client how far its call is, at most ten times a second and one notification at a time: of
- * what comes faster than the client reads, only the latest is told.
+ * what comes faster than the client reads, only the latest is told. While nothing new comes, that is
+ * told again now and then: many clients take a silent call for dead.
  */
 const LEAST_GAP_MS = 100;
+const AGAIN_AFTER_MS = 10_000;
 
 /** Sends one notification. @param elapsedS grows from one to the next, as the protocol wants it */
 export type SendProgress = (elapsedS: number, message: string) => Promise<void>;
@@ -15,10 +17,15 @@ export class Progress {
   #toldMs = Number.NEGATIVE_INFINITY;
   #isBusy = false;
   #isOver = false;
+  readonly #ticking: NodeJS.Timeout | undefined;
 
-  /** @param send undefined when the client has not asked to be told */
-  constructor(send: SendProgress | undefined) {
+  /**
+   * @param send undefined when the client has not asked to be told
+   * @param againAfterMs how often the same is told again
+   */
+  constructor(send: SendProgress | undefined, againAfterMs = AGAIN_AFTER_MS) {
     this.#send = send;
+    if (send !== undefined) this.#ticking = setInterval(() => this.#repeat(), againAfterMs);
   }
 
   tell(message: string): void {
@@ -29,6 +36,12 @@ export class Progress {
   /** Nothing more is told: a notification after the answer belongs to no call. */
   end(): void {
     this.#isOver = true;
+    clearInterval(this.#ticking);
+  }
+
+  #repeat(): void {
+    this.#told = undefined;
+    void this.#next();
   }
 
   async #next(): Promise<void> {

@@ -124,16 +124,15 @@ function askerIn(given: AskOverBus, backend: Backend): Credentials | undefined {
 
 /** @throws ToolError `bad_request` */
 async function compose(given: AskOverBus) {
-  const question = given.question.toWellFormed();
   try {
     const { message, metadata } = await composeQuestion({
-      question,
+      question: given.question,
       contextFile: given.context_file,
       model: given.model,
       priority: given.priority,
       dependsOn: given.depends_on,
     });
-    const redacted = !message.includes(JSON.stringify(question));
+    const redacted = !message.includes(JSON.stringify(given.question));
     return { message, metadata, redacted };
   } catch (error) {
     if (error instanceof RangeError) throw new ToolError('bad_request', error.message);

@@ -90,8 +90,7 @@ async function answer(
   const progress = new Progress(progressSender(extra));
   const reply = await attempt(backend, tool, given, extra, (input) =>
     tool.run(input, { backend, signal: extra.signal, progress }),
-  );
-  progress.end();
+  ).finally(() => progress.end());
   return toResult('failed' in reply ? reply.failed : reply.done);
 }
 

@@ -73,10 +73,15 @@ test('a bus that is missing is named, and used as soon as it is there', async ()
   expect((await mcp.call('create_conversation', roles)).isError).toBe(false);
 });
 
-test('with --create a bus is made', async () => {
-  const mcp = await startMcp('--db', join(tempDir(), 'new.db'), '--create');
+test('with --create a bus is made, once', async () => {
+  const db = join(tempDir(), 'new.db');
+  const mcp = await startMcp('--db', db, '--create');
   const { a } = await converse(mcp);
   expect((await mcp.call('check_messages', a)).isError).toBe(false);
+  // One that was there and is gone is not made anew: somebody may bring it back.
+  for (const end of ['', '-wal', '-shm']) rename(db + end, `${db}.away${end}`);
+  expect((await mcp.call('check_messages', a)).code).toBe('bus_missing');
+  expect((await mcp.call('check_messages', a)).code).toBe('bus_missing');
 });
 
 test('while another program holds the lock for long, a call fails and nothing is written later', async () => {

@@ -6,7 +6,6 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { Backend, createMcpServer } from '../../clients/mcp/index.js';
-import { Progress } from '../../clients/mcp/progress.js';
 import { emptyBus, startBridge, toResult } from './client.js';
 
 test('the same server is carried by HTTP, one for each connection, with the limits of all', async () => {
@@ -48,28 +47,4 @@ test('the same server is carried by HTTP, one for each connection, with the limi
   expect(first.told.length).toBeGreaterThan(0);
   expect((await ask('Two?')).isError).toBe(false);
   expect((await ask('Three?')).code).toBe('rate_limited');
-});
-
-test('of progress that comes faster than it is read only the latest is told', async () => {
-  const told: string[] = [];
-  let read = (): void => undefined;
-  const progress = new Progress((_elapsedS, message) => {
-    told.push(message);
-    return new Promise((resolve) => {
-      read = resolve;
-    });
-  });
-  progress.tell('one');
-  for (let count = 2; count <= 1000; count += 1) progress.tell(`${count}`);
-  expect(told).toEqual(['one']);
-  read();
-  await expect.poll(() => told).toEqual(['one', '1000']);
-});
-
-test('after the end of a call nothing is told of it', () => {
-  const told: string[] = [];
-  const progress = new Progress(async (_elapsedS, message) => void told.push(message));
-  progress.end();
-  progress.tell('late');
-  expect(told).toEqual([]);
 });

@@ -160,21 +160,18 @@ test('every action leaves a row in the audit, and no token anywhere but where it
   await mcp.call('cancel_question', { ...a, message_id });
   const refused = await mcp.call('check_messages', { ...a, token: WRONG });
   const rows = auditOf(db);
-  expect(rows.map(({ session_id, action }) => [session_id, action])).toEqual(
-    [
-      [null, 'create_conversation'],
-      ['a', 'send_message'],
-      ['b', 'get_messages'],
-      ['b', 'update_status'],
-      ['a', 'get_partner_status'],
-      ['a', 'send_message'],
-      ['a', 'watch_question'],
-      ['a', 'cancel_question'],
-      ['b', 'cancel'],
-      ['b', 'send_message'],
-    ].slice(0, rows.length),
-  );
-  expect(rows.length).toBeGreaterThanOrEqual(9);
+  expect(rows.map(({ session_id, action }) => [session_id, action])).toEqual([
+    [null, 'create_conversation'],
+    ['a', 'send_message'],
+    ['b', 'get_messages'],
+    ['b', 'update_status'],
+    ['a', 'get_partner_status'],
+    ['a', 'send_message'],
+    ['a', 'watch_question'],
+    ['a', 'cancel_question'],
+    ['b', 'cancel'],
+    ['b', 'send_message'],
+  ]);
   expect(JSON.parse(rows[1]?.details ?? '')).toEqual({
     to: 'b',
     message_length: 5,
@@ -314,6 +311,7 @@ test('arguments that are no good are named, never repeated, and change nothing',
     [{ ...a, message: 'x'.repeat(50_001) }, 'message: must have at most 50000 characters'],
     [{ ...a, message: '  \n' }, 'message: must not be blank'],
     [{ ...a, message: 'ding\u0007' }, 'message: must not have control characters'],
+    [{ ...a, message: 'half \ud83d' }, 'message: must be valid Unicode'],
     [{ ...a, message: 7 }, 'message: '],
     [{ ...a, message: 'm', action_type: 'order' }, 'action_type: '],
     [

@@ -141,6 +141,17 @@ test('a question that is not waited for is watched and cancelled by its token', 
   expect((await mcp.call('cancel_question', seat)).data.outcome).toBe('finished');
 });
 
+test('where the queue answers for side a, side b asks', async () => {
+  const db = await emptyBus();
+  const port = await startUp(db, '--session', 'a');
+  const mcp = await startMcp('--db', db, '--port', port, '--session', 'a');
+  const { data } = await mcp.call('ask_over_bus', { question: 'Which side?' });
+  expect(data).toMatchObject({ session_id: 'b', answer: 'fake: Which side?' });
+  const { conversation_id, session_id, token } = data;
+  const read = await mcp.call('check_messages', { conversation_id, session_id, token });
+  expect(read.data.messages).toMatchObject([{ from: 'a' }]);
+});
+
 test('a question that fails is an error of the call that wanted an answer', async () => {
   const db = await emptyBus();
   const mcp = await startMcp('--db', db, '--port', await startUp(db));
