@@ -1,6 +1,6 @@
 /** The commands that need nothing running: to try it out. */
 import { Argument } from 'commander';
-import { SHELLS } from './completion/index.js';
+import { SHELLS } from './completion/shells.js';
 import type { Frame } from './frame.js';
 import { milliseconds, withSetting, withSettings } from './options.js';
 import { INIT } from './sections.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { blocksOf, showing, stepsOf } from '../support/pages.js';
+import { blocksOf, Desk, showing, stepsOf } from '../support/pages.js';
 import { CLI, ROOT, run } from './warmline.js';
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -42,6 +42,10 @@ test('what the README shows is what happens', async () => {
     expect({ command, code }).toEqual({ command, code: 0 });
     expect(stdout, command).toMatch(showing(shown));
   }
+  const desk = new Desk({ bridge: Number(port), http: 0 });
+  const said = await desk.follow('README.md', ['ts', 'python']);
+  expect(said.ts).toMatch(/ABOUT-WARMLINE\.md:\d/);
+  expect(said.python).toMatch(/ABOUT-WARMLINE\.md:\d/);
   expect(await stop()).toBe(0);
 });
 

@@ -79,11 +79,14 @@ export class Desk {
     symlinkSync(ROOT, join(this.cwd, 'node_modules/warmline'));
   }
 
-  /** Runs every block of a page that a reader would run. @returns what its programs print, by language */
-  async follow(page: string): Promise<Readonly<Record<string, string>>> {
+  /**
+   * Runs every block of a page that a reader would run, or those in some languages.
+   * @returns what its programs print, by language
+   */
+  async follow(page: string, only?: readonly string[]): Promise<Readonly<Record<string, string>>> {
     const said: Record<string, string> = {};
     for (const block of blocksOf(page)) {
-      if (block.mark === 'skip') continue;
+      if (block.mark === 'skip' || only?.includes(block.language) === false) continue;
       if (block.mark === 'keep') await this.#keep(block.code);
       else if (block.language === 'sh')
         await this.#succeed(block.code, 'bash', '-e', '-c', this.#here(block.code));

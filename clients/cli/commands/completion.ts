@@ -1,4 +1,5 @@
-import { completionScript, type Shell } from '../completion/index.js';
+import { completionScript } from '../completion/index.js';
+import type { Shell } from '../completion/shells.js';
 import { describedCommands } from '../description.js';
 import { EXIT } from '../failure.js';
 import type { Words } from '../options.js';

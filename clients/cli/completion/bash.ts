@@ -56,8 +56,8 @@ _warmline_offer() {
 
 _warmline_offer_value() {
   case $1 in
-    file) compopt -o default ;;
-    directory) compopt -o dirnames ;;
+    file) compopt -o default 2>/dev/null ;;
+    directory) compopt -o dirnames 2>/dev/null ;;
     'words '*) _warmline_offer "\${1#words }" "$2" ;;
   esac
 }

@@ -2,11 +2,8 @@
 import type { DescribedCommand } from '../description.js';
 import { bashCompletion } from './bash.js';
 import { fishCompletion } from './fish.js';
+import type { Shell } from './shells.js';
 import { zshCompletion } from './zsh.js';
-
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
-
-export type Shell = (typeof SHELLS)[number];
 
 const SCRIPTS: Record<Shell, (commands: readonly DescribedCommand[]) => string> = {
   bash: bashCompletion,

@@ -33,6 +33,7 @@ function completing(command: DescribedCommand): string {
 }
 `;
   }
+  // In the state "rest" the words begin behind the command; what completes them wants it in front.
   const states = ["'1: :->first'", "'*::: :->rest'"];
   return `${nameOf(command.path)}() {
   local curcontext="$curcontext" state line result=1
