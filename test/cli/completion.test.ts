@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { completionScript } from '../../clients/cli/completion/index.js';
 import { SHELLS, type Shell } from '../../clients/cli/completion/shells.js';
 import { type DescribedCommand, describedCommands } from '../../clients/cli/description.js';
@@ -13,6 +13,16 @@ import { KEYS, Terminal } from '../support/terminal.js';
 
 const COMMANDS = describedCommands(describeProgram());
 const SIZE = { columns: 160, rows: 60 };
+
+beforeAll(() => {
+  for (const shell of SHELLS) {
+    try {
+      execFileSync(shell, ['--version'], { stdio: 'ignore' });
+    } catch (cause) {
+      throw new Error(`these tests need ${shell}: apt-get install bash zsh fish`, { cause });
+    }
+  }
+});
 
 /** A shell as a person has it, with the script loaded, in a directory with a few files. */
 function openShell(shell: Shell, commands: readonly DescribedCommand[] = COMMANDS) {
