@@ -34,7 +34,7 @@ export {
 } from './admin/dead-letters.js';
 export { type QuestionDetails, questionDetails, type WaitReason } from './admin/details.js';
 export { fillDoorLanes, keepDoorOpen, stickyDoorConversation } from './admin/door-lanes.js';
-export { KEEP_DOOR_TASKS_MS, moveOutDoorTasks } from './admin/door-past.js';
+export { moveOutDoorTasks } from './admin/door-past.js';
 export {
   type DoorLimits,
   type DoorTask,

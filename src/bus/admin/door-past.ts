@@ -5,7 +5,7 @@ import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 
 /** How long a task can be asked for after its end, and how long it is kept aside after that. */
-export const KEEP_DOOR_TASKS_MS = 24 * 3_600_000;
+const KEEP_US = 24 * 3_600_000_000;
 const KEEP_PAST_US = 90 * 86_400_000_000;
 
 /** Tasks moved in one transaction, and the time others have the lock to themselves after it. */
@@ -13,25 +13,24 @@ const TOGETHER = 50;
 const PAUSE_MS = 20;
 
 /**
- * Moves the tasks that ended before `untilUs` out of `messages`, with their answers, into a table of
- * ours; forgets those that were moved long ago, and the door's conversations that have expired empty.
+ * Moves the tasks that ended a day ago out of `messages`, with their answers, into a table of ours; forgets those that were moved long ago, and the door's conversations that have expired empty.
  * @returns how many were moved
  */
 export async function moveOutDoorTasks(
   bus: Pick<SqliteBus, 'session' | 'read' | 'write'>,
-  untilUs: number,
+  nowUs: number,
   signal: AbortSignal,
 ): Promise<number> {
   let moved = 0;
   for (;;) {
-    const old = bus.read((db) => oldTasks(db, bus.session, untilUs));
+    const old = bus.read((db) => oldTasks(db, bus.session, nowUs - KEEP_US));
     if (old.length === 0) break;
     await bus.write((db) => moveOut(db, JSON.stringify(old)));
     moved += old.length;
     await sleep(PAUSE_MS, undefined, { signal });
   }
-  if (bus.read((db) => hasForgettable(db, bus.session, untilUs))) {
-    await bus.write((db, nowUs) => forget(db, bus.session, nowUs));
+  if (bus.read((db) => hasForgettable(db, bus.session, nowUs))) {
+    await bus.write((db) => forget(db, bus.session, nowUs));
   }
   return moved;
 }
@@ -73,13 +72,13 @@ const EMPTY_EXPIRED = `
   WHERE t.session = :session AND julianday(c.expires_at) < julianday(:now)
     AND NOT EXISTS (SELECT 1 FROM warmline_door_tasks k WHERE k.conversation_id = c.id)`;
 
-function hasForgettable(db: Database, session: string, untilUs: number): boolean {
-  const now = naiveUtc(untilUs);
+function hasForgettable(db: Database, session: string, nowUs: number): boolean {
+  const now = naiveUtc(nowUs);
   return (
     db.prepare(`${EMPTY_EXPIRED} LIMIT 1`).get({ session, now }) !== undefined ||
     db
       .prepare('SELECT 1 FROM warmline_door_past WHERE finished_at_us < ? LIMIT 1')
-      .get(untilUs - KEEP_PAST_US) !== undefined
+      .get(nowUs - KEEP_PAST_US) !== undefined
   );
 }
 

@@ -12,12 +12,18 @@ export interface Answered {
   readonly stopReason?: string | undefined;
 }
 
-export function usageOf(
-  usage: { readonly input_tokens: number; readonly output_tokens: number } | undefined,
-): Usage | undefined {
+/** Engines count what was read from or written to a cache apart, OpenAI as part of the prompt. */
+export function usageOf(usage: Readonly<Record<string, number>> | undefined): Usage | undefined {
   if (usage === undefined) return undefined;
-  const { input_tokens: prompt_tokens, output_tokens: completion_tokens } = usage;
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+  const { input_tokens = 0, output_tokens: completion_tokens = 0 } = usage;
+  const { cache_read_input_tokens: cached_tokens = 0, cache_creation_input_tokens = 0 } = usage;
+  const prompt_tokens = input_tokens + cached_tokens + cache_creation_input_tokens;
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: prompt_tokens + completion_tokens,
+    ...(cached_tokens > 0 && { prompt_tokens_details: { cached_tokens } }),
+  };
 }
 
 const FINISH: Readonly<Record<string, FinishReason>> = {

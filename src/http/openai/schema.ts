@@ -41,6 +41,7 @@ const Usage = z.object({
   prompt_tokens: z.int(),
   completion_tokens: z.int(),
   total_tokens: z.int(),
+  prompt_tokens_details: z.object({ cached_tokens: z.int() }).optional(),
 });
 export type Usage = z.infer<typeof Usage>;
 

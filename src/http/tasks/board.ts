@@ -9,7 +9,6 @@ import {
   type DoorLimits,
   type DoorTask,
   fillDoorLanes,
-  KEEP_DOOR_TASKS_MS,
   keepDoorOpen,
   moveOutDoorTasks,
   noteDoorFinished,
@@ -235,8 +234,7 @@ export class TaskBoard {
     const { clock, log } = this.#options;
     try {
       await keepDoorOpen(bus);
-      const untilUs = clock.wallUs() - KEEP_DOOR_TASKS_MS * 1000;
-      const moved = await moveOutDoorTasks(bus, untilUs, this.#stop.signal);
+      const moved = await moveOutDoorTasks(bus, clock.wallUs(), this.#stop.signal);
       if (moved > 0) log.info({ tasks: moved }, 'old tasks moved out');
     } catch (error) {
       if (!this.#stop.signal.aborted) log.warn({ err: error }, 'old tasks could not be moved out');
