@@ -12,7 +12,7 @@ import { needBus, settingsFor, type Words } from './options.js';
  * @throws BusError when it cannot be used
  */
 export function openBus(options: SqliteBusOptions & { readonly create: boolean }): SqliteBus {
-  if (options.create) requireDirectory(dirname(options.file), options.file);
+  if (options.create) requirePlace(options.file, '--db');
   return openSqliteBus(options);
 }
 
@@ -31,19 +31,24 @@ export async function withBus(
   }
 }
 
-function requireDirectory(directory: string, file: string): void {
+/**
+ * @param flag what names the file on the command line
+ * @throws ConfigError when there is no directory to make the file in, or none for this user
+ */
+export function requirePlace(file: string, flag: string): void {
+  const directory = dirname(file);
   const isDirectory = orNothing(() =>
     statSync(directory, { throwIfNoEntry: false })?.isDirectory(),
   );
   if (isDirectory !== true) {
     throw new ConfigError(
-      `${file} cannot be made: there is no directory ${directory}; make it, or check --db`,
+      `${file} cannot be made: there is no directory ${directory}; make it, or check ${flag}`,
     );
   }
   if (orNothing(() => statSync(file, { throwIfNoEntry: false })) !== undefined) return;
   if (isDenied(directory)) {
     throw new ConfigError(
-      `${file} cannot be made: ${directory} is not writable for this user; change its permissions, or check --db`,
+      `${file} cannot be made: ${directory} is not writable for this user; change its permissions, or check ${flag}`,
     );
   }
 }

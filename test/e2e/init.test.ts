@@ -186,7 +186,9 @@ test('init takes the file that WARMLINE_CONFIG names, and says which variables w
 
 test('with a bridge that runs already, init says how to put a daemon on the bus', async () => {
   const { cwd } = await place();
-  const bridge = start(['serve', '--port', '0', '--http-port', 'off', '--log-level', 'warn'], { cwd });
+  const bridge = start(['serve', '--port', '0', '--http-port', 'off', '--log-level', 'warn'], {
+    cwd,
+  });
   const { port } = await bridge.ready();
   const { code, stdout } = await warmline(['init', '--create', '--port', String(port)], { cwd });
   expect(code).toBe(0);
@@ -199,7 +201,12 @@ test('settings that contradict each other are not written', async () => {
   const { code, stderr } = await warmline(['init', '--create'], { cwd, env });
   expect({ code, stderr }).toEqual({ code: 78, stderr: expect.stringContaining('spares (9)') });
   expect(await warmline(['init', '--port', 'x'], { cwd })).toMatchObject({ code: 2 });
-  const lost = await warmline(['init', '--config', 'no/where.toml'], { cwd });
+  const lost = await warmline(['init', '--create', '--config', 'no/where.toml'], { cwd });
   expect(lost).toMatchObject({ code: 78, stderr: expect.stringContaining('check --config') });
+  expect(lost.stderr).toContain(`there is no directory ${join(cwd, 'no')}; make it`);
   expect(readdirSync(cwd)).toEqual(['README.md']);
+  mkdirSync(join(cwd, 'taken'));
+  const taken = await warmline(['init', '--config', 'taken', '--force'], { cwd });
+  expect(taken).toMatchObject({ code: 78, stderr: expect.stringContaining('check --config') });
+  expect(readdirSync(cwd).sort()).toEqual(['README.md', 'taken']);
 });

@@ -10,7 +10,7 @@ import {
   settingsTemplate,
 } from '../../../src/config/index.js';
 import { ConfigError } from '../../../src/errors.js';
-import { openBus } from '../bus-file.js';
+import { openBus, requirePlace } from '../bus-file.js';
 import { checkBridge } from '../doctor/bridge.js';
 import { checkBus } from '../doctor/bus.js';
 import { checkContext } from '../doctor/context.js';
@@ -47,6 +47,7 @@ export async function init(words: Words): Promise<number> {
     process.stdout.write(text);
     return EXIT.ok;
   }
+  requirePlace(file, '--config');
   if (!force) refuseToReplace(file);
   if (create) await openBus({ file: needBus(settings), create }).close();
   write(file, text, force);
@@ -125,14 +126,14 @@ function write(file: string, text: string, force: boolean): void {
     old === undefined ? file : join(dirname(place), `.${basename(place)}.${process.pid}.partial`);
   try {
     writeFileSync(draft, text, { flag: 'wx' });
+    if (old === undefined) return;
+    chmodSync(draft, old.mode & 0o777);
+    renameSync(draft, place);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code !== 'EEXIST') rmSync(draft, { force: true });
     throw new ConfigError(`cannot write ${file}: ${message}; check --config`, { cause });
   }
-  if (old === undefined) return;
-  chmodSync(draft, old.mode & 0o777);
-  renameSync(draft, place);
 }
 
 function nextSteps(file: string, healthy: boolean, isRunning: boolean): string {
