@@ -321,9 +321,9 @@ export class Connection implements Peer, QueryOwner {
     if (this.waitingBytes > pauseAtWaitingBytes) this.#hub.relieve();
   }
 
-  /** Bytes of replies that the client has not taken. */
+  /** Bytes of replies that the client has not taken, and still may. */
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#phase === 'closed' ? 0 : this.#socket.writableLength;
   }
 
   dropFlooded(): void {

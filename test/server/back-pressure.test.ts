@@ -132,6 +132,22 @@ describe('a client that does not read its replies', () => {
     }
   });
 
+  test('is dropped once, and no more of them than make room, when they are answered together', async () => {
+    const { bridge, connect, server, log } = await serve(answerByHand, {
+      limits: { maxAllWaitingBytes: 30_000_000 },
+    });
+    const all = [];
+    for (let each = 0; each < 6; each += 1) {
+      const wire = await connect();
+      wire.socket.pause();
+      wire.send({ type: 'query', question: 'long' });
+      all.push(await bridge.next());
+    }
+    for (const asked of all) asked.answer('x'.repeat(12_000_000));
+    await expect.poll(() => server.stats().connections).toMatchObject({ open: 2, flooded: 4 });
+    expect(log.join('').match(/pile up unread/g)).toHaveLength(4);
+  });
+
   test('gets a single answer of 10 MB when it reads late', async () => {
     const { bridge, connect } = await serve(answerByHand);
     const wire = await connect();
