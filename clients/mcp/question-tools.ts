@@ -6,7 +6,6 @@ import {
   cancelQuestion,
   composeQuestion,
   openConversation,
-  type Seat,
   type Side,
   sendAs,
   writerOf,
@@ -183,13 +182,9 @@ const watchQuestion = defineTool({
   }),
   isReadOnly: true,
   run: async (given, call) => {
-    const { backend, signal } = call;
+    const { backend } = call;
     const { message_id: messageId } = given;
-    const from = await backend.actAs(credentialsOf(given), signal, (seat) => {
-      audit(seat, 'watch_question', { message_id: messageId });
-      return writerOf(seat, messageId);
-    });
-    needWriter(from, messageId);
+    await writerIn(given, 'watch_question', call);
     const details = detailsOf(backend, messageId);
     if (given.wait && !isFinished(wordOf(details))) {
       await waitFor(messageId, given.timeout_ms, call);
@@ -203,11 +198,10 @@ const cancelQuestionTool = defineTool({
   description:
     'Ends a question that you have asked over the bus and that has no answer yet. Its turn is stopped, and it gets an error answer with the code cancelled.',
   input: z.object({ ...PARTNER, message_id: MESSAGE_ID }),
-  run: async (given, { backend, signal }) => {
+  run: async (given, call) => {
+    const { backend, signal } = call;
     const { message_id: messageId } = given;
-    const who = credentialsOf(given);
-    const from = await backend.actAs(who, signal, (seat) => auditCancel(seat, messageId));
-    if (needWriter(from, messageId) !== who.side) {
+    if ((await writerIn(given, 'cancel_question', call)) !== given.session_id) {
       throw new ToolError('bad_request', `message ${messageId} was not asked by your side`);
     }
     const outcome = await backend.inTime(signal, () => cancelQuestion(backend.bus, messageId));
@@ -225,14 +219,20 @@ const cancelQuestionTool = defineTool({
   },
 });
 
-function auditCancel(seat: Seat, messageId: number): string | undefined {
-  const from = writerOf(seat, messageId);
-  if (from === seat.side) audit(seat, 'cancel_question', { message_id: messageId });
-  return from;
-}
-
-/** @throws ToolError `not_found` */
-function needWriter(from: string | undefined, messageId: number): string {
+/**
+ * The side that wrote a message. The audit keeps what was wanted of it.
+ * @throws ToolError `not_found` when it is not in this conversation
+ */
+async function writerIn(
+  given: Parameters<typeof credentialsOf>[0] & { readonly message_id: number },
+  action: string,
+  { backend, signal }: Call,
+): Promise<string> {
+  const { message_id: messageId } = given;
+  const from = await backend.actAs(credentialsOf(given), signal, (seat) => {
+    audit(seat, action, { message_id: messageId });
+    return writerOf(seat, messageId);
+  });
   if (from !== undefined) return from;
   throw new ToolError('not_found', `there is no message ${messageId} in this conversation`);
 }

@@ -1,6 +1,7 @@
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, test } from 'vitest';
 import { type BridgeClient, connect } from '../../clients/socket/index.js';
+import { withDatabase } from '../e2e/warmline.js';
 import {
   converse,
   emptyBus,
@@ -193,6 +194,10 @@ test('a task is the question on the bus: another server tells of it, to whoever 
   await expect(tasks.getTask('question-99-00000000000000000000000000000000')).rejects.toThrow(
     'Task not found',
   );
+  withDatabase(db, (open) =>
+    open.exec("UPDATE conversations SET expires_at = '2020-01-01T00:00:00'"),
+  );
+  await expect(tasks.getTask(begun.taskId)).rejects.toThrow('Task not found');
 });
 
 test('a task is waited for to its end, and one that is cancelled is cancelled on the bus', async () => {
