@@ -1,6 +1,7 @@
 /** The commands that say how bridge and bus are, and the few that change how long turns may take. */
 import type { Frame } from './frame.js';
 import { dayCount, wholeUpTo, withSettings } from './options.js';
+import { CHECKED } from './sections.js';
 
 export function addReportCommands({ command, run }: Frame): void {
   withSettings(
@@ -37,11 +38,7 @@ export function addReportCommands({ command, run }: Frame): void {
       '--json',
       'print the findings as JSON',
     ),
-    'address',
-    'bus',
-    'engine',
-    'context',
-    'server',
+    ...CHECKED,
   ).action(run(async () => (await import('./commands/doctor.js')).doctor));
 
   withSettings(

@@ -26,5 +26,12 @@ export const PAIR: readonly Section[] = [...new Set([...AUTOPOLL, ...BRIDGE])];
 
 export const MCP: readonly Section[] = ['bus', 'address', 'mcp', 'process'];
 
-/** What `init` can set in the file that it writes. */
-export const INIT: readonly Section[] = ['bus', 'engine', 'context', 'address', 'server'];
+/** What `doctor` looks at, and `init` sets in the file that it writes and looks at. */
+export const CHECKED: readonly Section[] = [
+  'bus',
+  'address',
+  'engine',
+  'context',
+  'server',
+  'http',
+];

@@ -3,7 +3,7 @@ import { Argument } from 'commander';
 import { SHELLS } from './completion/shells.js';
 import type { Frame } from './frame.js';
 import { milliseconds, withSetting, withSettings } from './options.js';
-import { INIT } from './sections.js';
+import { CHECKED } from './sections.js';
 
 export function addSetupCommands({ command, run }: Frame): void {
   withSettings(
@@ -13,7 +13,7 @@ export function addSetupCommands({ command, run }: Frame): void {
       .option('--force', 'replace a file that is there already')
       .option('--json', 'print what was written and found as JSON')
       .addHelpText('after', WRITING),
-    ...INIT,
+    ...CHECKED,
   ).action(run(async () => (await import('./commands/init.js')).init));
 
   withSetting(

@@ -592,6 +592,7 @@ test('the doctor says how to put right what it finds', async () => {
   damage(damaged);
   const cases: [string[], string, string, RegExp][] = [
     [['--port', foreign], 'port', 'fail', /another --port/],
+    [['--port', '0', '--http-port', foreign], 'http-port', 'fail', /another --http-port/],
     [['--port', '0', '--db', join(dir, 'no.db')], 'bus', 'fail', /warmline up --db .* --create/],
     [['--port', '0', '--db', noDatabase], 'bus', 'fail', /check --db/],
     [['--port', '0', '--db', foreignBus], 'bus', 'fail', /check --db/],

@@ -9,9 +9,10 @@ import { EXIT } from '../failure.js';
 import { settingsFor, type Words } from '../options.js';
 import { printJson } from '../output.js';
 import { objectsIn } from '../report.js';
+import { CHECKED } from '../sections.js';
 
 export async function doctor(words: Words): Promise<number> {
-  const settings = await settingsFor(words, 'address', 'bus', 'engine', 'context', 'server');
+  const settings = await settingsFor(words, ...CHECKED);
   const { findings: ofBridge, health } = await checkBridge(settings);
   const findings = [
     ...(await checkRuntime()),

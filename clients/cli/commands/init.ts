@@ -19,7 +19,7 @@ import { type Finding, isHealthy, printFindings, warn } from '../doctor/finding.
 import { EXIT, UsageError } from '../failure.js';
 import { flagsOf, needBus, type Words } from '../options.js';
 import { printable, printJson, printText } from '../output.js';
-import { INIT } from '../sections.js';
+import { CHECKED } from '../sections.js';
 import { shellWord, thisProgram } from '../this-program.js';
 
 /** What the file sets when no flag does: it cannot run without, or others have to know it. */
@@ -65,7 +65,7 @@ export async function init(words: Words): Promise<number> {
 
 /** The values that the file sets. A path in it starts at its directory, one of a flag here. */
 function valuesFor(file: string, words: Words): Map<string, unknown> {
-  const values = Object.entries({ ...STANDARD, ...definedOnly(flagsOf(words, INIT)) });
+  const values = Object.entries({ ...STANDARD, ...definedOnly(flagsOf(words, CHECKED)) });
   const isHere = dirname(file) === process.cwd();
   const isPath = new Map(describedSettings().map((setting) => [setting.key, setting.isPath]));
   const moved = values

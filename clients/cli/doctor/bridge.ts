@@ -44,7 +44,7 @@ async function probe(settings: Settings): Promise<Checked> {
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     if (error.code === 'unreachable') {
-      return { findings: [await checkPort(settings), ...checkSocket(settings)] };
+      return { findings: [...(await checkPorts(settings)), ...checkSocket(settings)] };
     }
     return { findings: [explain(error, settings)] };
   }
@@ -86,20 +86,26 @@ function explain(error: BridgeError, settings: Settings): Finding {
 }
 
 /** Nobody greets there: free, or held by a program that does not speak our protocol. */
-function checkPort(settings: Settings): Promise<Finding> {
-  const { host, port } = settings.address;
+async function checkPorts({ address, http }: Settings): Promise<Finding[]> {
+  const { host, port } = address;
+  const ofBridge = await checkPort('port', host, port);
+  if (http.httpPort === 'off') return [ofBridge];
+  return [ofBridge, await checkPort('http-port', host, http.httpPort)];
+}
+
+function checkPort(name: 'port' | 'http-port', host: string, port: number): Promise<Finding> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       const what = taken ? 'is held by another program' : `cannot be used: ${error.message}`;
       const fix = taken
-        ? 'choose another --port, or stop that program'
-        : 'choose another --host or --port';
-      resolve(fail('port', `${host}:${port} ${what}`, fix));
+        ? `choose another --${name}, or stop that program`
+        : `choose another --host or --${name}`;
+      resolve(fail(name, `${host}:${port} ${what}`, fix));
     });
     probe.listen({ host, port }, () => {
-      probe.close(() => resolve(ok('port', `${host}:${port} is free; no bridge runs there`)));
+      probe.close(() => resolve(ok(name, `${host}:${port} is free; no bridge runs there`)));
     });
   });
 }
