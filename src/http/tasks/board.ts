@@ -45,7 +45,10 @@ export interface BoardOptions {
 }
 
 /** The bus tells of each commit; looks follow each other no closer than this, in milliseconds. */
-const LOOK_EVERY_MS = 10;
+const LOOK_EVERY_MS = 2;
+/** Ends are noted together: this many, or those of this long, in milliseconds. */
+const NOTE_TOGETHER = 32;
+const NOTE_WITHIN_MS = 250;
 /** A turn that is not known here yet is looked for again after this. */
 const LOOK_AGAIN_MS = 250;
 /** What is old is moved out this often. */
@@ -60,7 +63,10 @@ export class TaskBoard {
   readonly #waiting = new Map<string, Set<(task: DoorTask) => void>>();
   readonly #stop = new AbortController();
   #looking: NodeJS.Timeout | undefined;
-  #noting: Promise<unknown> = Promise.resolve();
+  /** When that look is. */
+  #lookMs = 0;
+  #moving: Promise<unknown> = Promise.resolve();
+  #notedMs = 0;
   #tidying: NodeJS.Timeout | undefined;
 
   constructor(options: BoardOptions) {
@@ -173,7 +179,7 @@ export class TaskBoard {
     clearTimeout(this.#looking);
     clearInterval(this.#tidying);
     this.#turns.close();
-    await this.#noting;
+    await this.#moving;
     await this.#holder.close();
   }
 
@@ -186,7 +192,11 @@ export class TaskBoard {
 
   #lookSoon(afterMs = LOOK_EVERY_MS): void {
     if (this.#stop.signal.aborted) return;
-    this.#looking ??= setTimeout(() => {
+    const atMs = this.#options.clock.monotonicMs() + afterMs;
+    if (this.#looking !== undefined && this.#lookMs <= atMs) return;
+    clearTimeout(this.#looking);
+    this.#lookMs = atMs;
+    this.#looking = setTimeout(() => {
       this.#looking = undefined;
       this.#look();
     }, afterMs);
@@ -206,7 +216,7 @@ export class TaskBoard {
       if (running.some((task) => this.#turns.factsOf(task) === undefined)) {
         this.#lookSoon(LOOK_AGAIN_MS);
       }
-      this.#note(bus, finished);
+      this.#moveOn(bus, finished);
     } catch (error) {
       this.#options.log.error({ err: error }, 'the tasks could not be looked at; trying again');
       this.#lookSoon(LOOK_AGAIN_MS * 4);
@@ -214,11 +224,15 @@ export class TaskBoard {
   }
 
   /** One write at a time, and none when there is nothing to write. */
-  #note(bus: SqliteBus, finished: readonly DoorTask[]): void {
+  #moveOn(bus: SqliteBus, finished: readonly DoorTask[]): void {
     const { atOnce } = this.#options.limits;
-    this.#noting = this.#noting
+    const nowMs = this.#options.clock.monotonicMs();
+    const isDue = finished.length >= NOTE_TOGETHER || nowMs - this.#notedMs >= NOTE_WITHIN_MS;
+    if (finished.length > 0 && !isDue) this.#lookSoon(NOTE_WITHIN_MS);
+    if (isDue) this.#notedMs = nowMs;
+    this.#moving = this.#moving
       .then(async () => {
-        if (finished.length > 0) await noteDoorFinished(bus, finished);
+        if (isDue && finished.length > 0) await noteDoorFinished(bus, finished);
         await fillDoorLanes(bus, atOnce);
       })
       .catch((error: unknown) => {
