@@ -47,7 +47,7 @@ export const COLUMNS: Readonly<Record<Tab, readonly Column[]>> = {
     { title: 'question', width: 0, from: 60 },
   ],
   sessions: [
-    { title: 'name', width: 16 },
+    { title: 'name', width: 14 },
     { title: 'state', width: 10 },
     { title: 'turns', width: 7, side: 'right', from: 50 },
     { title: 'idle', width: 12, side: 'right', from: 60 },

@@ -95,9 +95,13 @@ export class Terminal {
     return this.#lines(this.#screen.buffer.active.viewportY).join('\n').trimEnd();
   }
 
-  /** The same with all that has been scrolled away. */
+  /** The same with all that has been scrolled away, and lines in one piece however wide. */
   get history(): string {
-    return this.#lines(0).join('\n').trimEnd();
+    const { active } = this.#screen.buffer;
+    return this.#lines(0)
+      .map((line, row) => (active.getLine(row)?.isWrapped === true ? line : `\n${line}`))
+      .join('')
+      .trim();
   }
 
   /** Everything the program wrote, escape sequences included, a character for each byte. */
