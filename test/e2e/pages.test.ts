@@ -22,6 +22,9 @@ test(
     const desk = new Desk({ bridge: await freePort(), http: await freePort() });
     await desk.run('npm install --global . && warmline init');
     const said = await desk.follow('docs/for-authors.md');
+    // That page stands beside the code, and speaks of the same server.
+    const client = await desk.follow('clients/python/README.md', ['python']);
+    expect(client.python).toMatch(/bridge|bus|shard/);
     for (const language of ['python', 'ts']) {
       expect(said[language], language).toMatch(/SQLite[\s\S]*^cancelled$[\s\S]*\d complete$/m);
     }
