@@ -21,9 +21,12 @@ export function paint(style: Style, text: string): string {
 }
 
 export function printSources(sources: readonly string[]): void {
-  if (sources.length === 0) return;
-  printText(`\n${paint('bold', 'Sources')}`);
-  for (const source of sources) printText(`  ${paint('cyan', printable(source))}`);
+  if (sources.length > 0) printText(`\n${sourcesText(sources)}`);
+}
+
+export function sourcesText(sources: readonly string[]): string {
+  const lines = sources.map((source) => `  ${paint('cyan', printable(source))}`);
+  return [paint('bold', 'Sources'), ...lines].join('\n');
 }
 
 /** The one line a program waits for: it goes out when everything it names can be used. */

@@ -6,7 +6,7 @@ import {
   questionDetails,
   type SqliteBus,
 } from '../../src/bus/index.js';
-import { printJson, printSources, printText } from './output.js';
+import { printJson, printText, sourcesText } from './output.js';
 import { detailsAsJson, detailsAsText, oneLine } from './question-report.js';
 import { nobodyWorks } from './worker-report.js';
 
@@ -16,20 +16,29 @@ const NAME_CHARS = 200;
 export function showQuestion(bus: SqliteBus, id: number, json: boolean): void {
   const details = questionDetails(bus, id);
   if (details === undefined) throw new Error(`there is no message ${id} on ${bus.file}`);
-  const { source, target } = modulesOf(bus, id);
-  if (json) {
-    printJson({ ...detailsAsJson(details), source, target });
-    return;
-  }
-  const { redrivenAs, answer } = details;
-  printText(
-    detailsAsText(details, redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs)),
-  );
-  if (answer !== undefined) printSources(sourcesIn(answer.message));
-  if (source !== null && target !== null) {
-    printText(`\nfrom ${oneLine(source, NAME_CHARS)} to ${oneLine(target, NAME_CHARS)}`);
-  }
-  if (isUnfinished(details) && isLeftAlone(bus)) printText(`\n${nobodyWorks(bus.file)}`);
+  if (json) printJson({ ...detailsAsJson(details), ...modulesOf(bus, id) });
+  else printText(textOf(bus, details));
+}
+
+/** @returns undefined when there is no such message */
+export function questionText(bus: SqliteBus, id: number): string | undefined {
+  const details = questionDetails(bus, id);
+  return details && textOf(bus, details);
+}
+
+function textOf(bus: SqliteBus, details: QuestionDetails): string {
+  const { messageId, redrivenAs, answer } = details;
+  const again = redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs);
+  const { source, target } = modulesOf(bus, messageId);
+  const sources = answer === undefined ? [] : sourcesIn(answer.message);
+  return [
+    detailsAsText(details, again),
+    ...(sources.length > 0 ? [sourcesText(sources)] : []),
+    ...(source !== null && target !== null
+      ? [`from ${oneLine(source, NAME_CHARS)} to ${oneLine(target, NAME_CHARS)}`]
+      : []),
+    ...(isUnfinished(details) && isLeftAlone(bus) ? [nobodyWorks(bus.file)] : []),
+  ].join('\n\n');
 }
 
 /** The modules that the conversation is between; null for what is no question, or gone. */

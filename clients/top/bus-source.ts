@@ -52,6 +52,14 @@ export class BusSource {
   /** Lists these questions from now on. */
   want(filter: QuestionFilter): void {
     this.#filter = filter;
+    this.refresh();
+  }
+
+  /** Reads at once: somebody waits for it. */
+  refresh(): void {
+    this.#pauseUntilMs = 0;
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#readSoon(0);
   }
 

@@ -161,6 +161,8 @@ class Top {
       messageOf,
     );
     this.#happened({ type: 'told', notice });
+    // A connection is not told of its own changes.
+    this.#bus.refresh();
   }
 
   #trying(run: () => string): string {

@@ -115,8 +115,8 @@ function tabsOf(model: Model): Line {
   const isCut = tab === 'questions' && factsOf(model.bus)?.isCut === true;
   const tabs = TABS.flatMap((name): Span[] => {
     const count = name === 'warnings' ? entriesOf({ ...model, tab: name }).length : 0;
-    const text = ` ${name}${count > 0 ? ` (${count})` : ''} `;
-    return [name === tab ? { text, inverse: true, bold: true } : { text }];
+    const text = `${name}${count > 0 ? ` (${count})` : ''}`;
+    return [name === tab ? { text: `[${text}]`, bold: true } : { text: ` ${text} ` }];
   });
   const only = filter === '' || mode.at === 'filter' ? '' : `  only: ${cellText(filter)}`;
   const end = isCut ? '  the newest ones' : '';

@@ -1,4 +1,3 @@
-import { questionDetails, type SqliteBus } from '../../../src/bus/index.js';
 import { systemClock } from '../../../src/clock.js';
 import { environment, preferProductionBuilds } from '../../../src/config/index.js';
 import { clientOptions } from '../bridge-client.js';
@@ -6,7 +5,7 @@ import { openBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import { needBus, settingsFor, type Words } from '../options.js';
 import { printText } from '../output.js';
-import { detailsAsText } from '../question-report.js';
+import { questionText } from '../show-question.js';
 
 interface TopWords {
   /** Seconds. */
@@ -38,7 +37,13 @@ export async function top(words: Words): Promise<number> {
   if (given.once === true) {
     printText(await topOnce(options, stdout.columns || PAGE_COLUMNS));
   } else {
-    await runTop({ ...options, describe, stdin, stdout, colours: stdout.hasColors() });
+    await runTop({
+      ...options,
+      describe: questionText,
+      stdin,
+      stdout,
+      colours: stdout.hasColors(),
+    });
   }
   return EXIT.ok;
 }
@@ -49,15 +54,5 @@ function requireTerminal(): void {
   if (isTerminal) return;
   throw new UsageError(
     'top needs a terminal that can place text; "warmline top --once" prints one frame, and "warmline stats --json" is for programs',
-  );
-}
-
-function describe(bus: SqliteBus, messageId: number): string | undefined {
-  const details = questionDetails(bus, messageId);
-  if (details === undefined) return undefined;
-  const { redrivenAs } = details;
-  return detailsAsText(
-    details,
-    redrivenAs === undefined ? undefined : questionDetails(bus, redrivenAs),
   );
 }
