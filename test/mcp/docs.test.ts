@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBus, ROOT, tempDir } from '../e2e/warmline.js';
+import { CLI, makeBus, ROOT, tempDir } from '../e2e/warmline.js';
 import { Program } from '../support/process.js';
 import { startUp, toResult } from './client.js';
 
@@ -20,7 +20,9 @@ async function project(): Promise<string> {
   const dir = tempDir();
   await makeBus(join(dir, 'bus.db'), 0);
   mkdirSync(join(dir, 'node_modules/.bin'), { recursive: true });
-  symlinkSync(join(ROOT, 'dist/clients/cli/main.js'), join(dir, 'node_modules/.bin/warmline'));
+  // As an installation makes it: the file of a build alone may not be executable.
+  const program = `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`;
+  writeFileSync(join(dir, 'node_modules/.bin/warmline'), program, { mode: 0o755 });
   symlinkSync(
     join(ROOT, 'node_modules/@modelcontextprotocol'),
     join(dir, 'node_modules/@modelcontextprotocol'),
