@@ -60,6 +60,7 @@ class Door implements HttpDoor {
   readonly #app: FastifyInstance;
   readonly #gate: TokenGate;
   readonly #board: TaskBoard | undefined;
+  readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
   readonly #names: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
@@ -98,7 +99,7 @@ class Door implements HttpDoor {
   }
 
   async drain(deadlineMs: number): Promise<void> {
-    this.#stopping.abort();
+    this.#draining.abort();
     this.#server.close();
     this.#server.closeIdleConnections();
     await this.#untilQuiet(deadlineMs);
@@ -107,6 +108,7 @@ class Door implements HttpDoor {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#draining.abort();
     this.#stopping.abort();
     this.#server.close();
     this.#server.closeIdleConnections();
@@ -127,6 +129,7 @@ class Door implements HttpDoor {
       return this.#board;
     };
     const results = new TaskResults(bridge, board);
+    const draining = this.#draining.signal;
     const stopping = this.#stopping.signal;
     const chat = {
       bridge,
@@ -135,13 +138,14 @@ class Door implements HttpDoor {
       clock,
       maxRequests,
       strictModels,
+      draining,
       stopping,
     };
     return [
       chatRoute(chat),
       modelsRoute(bridge, Math.floor(clock.wallUs() / 1e6)),
       ...pollingRoutes(board, results),
-      ...healthRoutes(bridge, this.#board, () => stopping.aborted),
+      ...healthRoutes(bridge, this.#board, () => draining.aborted),
     ];
   }
 
@@ -170,7 +174,7 @@ class Door implements HttpDoor {
     });
     app.addHook('onRequest', async (request, reply) => this.#admit(request, reply));
     app.addHook('onSend', async (_request, reply) => {
-      if (this.#stopping.signal.aborted) reply.header('connection', 'close');
+      if (this.#draining.signal.aborted) reply.header('connection', 'close');
     });
     app.setNotFoundHandler((_request, reply) => {
       void send(reply, failure(404, 'not_found', 'there is no such address; see docs/http.md'));

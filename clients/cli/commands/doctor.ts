@@ -3,6 +3,7 @@ import { checkBus } from '../doctor/bus.js';
 import { checkContext } from '../doctor/context.js';
 import { checkEngines, checkGuard } from '../doctor/engines.js';
 import { isHealthy, printFindings } from '../doctor/finding.js';
+import { checkHttp } from '../doctor/http.js';
 import { checkRunning } from '../doctor/running.js';
 import { checkRuntime } from '../doctor/runtime.js';
 import { EXIT } from '../failure.js';
@@ -17,6 +18,7 @@ export async function doctor(words: Words): Promise<number> {
   const findings = [
     ...(await checkRuntime()),
     ...ofBridge,
+    ...(health === undefined ? [] : await checkHttp(settings)),
     // A bridge that runs may have been started with other engines than the settings here name.
     ...(health === undefined ? await checkEngines(settings) : checkRunning(health)),
     ...checkGuard(health === undefined ? settings.engines : objectsIn(health.engines)),

@@ -34,7 +34,8 @@ export interface ChatOptions {
   /** Requests that may wait for their answer at once. */
   readonly maxRequests: number;
   readonly strictModels: boolean;
-  /** Aborted when the door stops. */
+  /** Aborted when the door is to stop, and when it waits for nothing any more. */
+  readonly draining: AbortSignal;
   readonly stopping: AbortSignal;
 }
 
@@ -159,10 +160,15 @@ class Chat {
     reply: FastifyReply,
   ): Promise<object> {
     const seconds = body.timeout ?? DEFAULT_SECONDS;
-    const { stopping, results } = this.#options;
+    const { draining, stopping, results } = this.#options;
     const gone = whenGone(reply);
     const late = AbortSignal.timeout(Math.ceil(seconds * 1000));
-    const task = await board.finished(taskId, AbortSignal.any([gone, late, stopping]));
+    const until = (end: AbortSignal) =>
+      board.finished(taskId, AbortSignal.any([gone, late, end, stopping]));
+    let task = await until(draining);
+    // What runs is worth waiting for; what waits is not begun by a server that stops.
+    const isRunning = async () => (await board.read(taskId))?.state === 'running';
+    if (draining.aborted && task === undefined && (await isRunning())) task = await until(stopping);
     if (task !== undefined) return (await results.of(task)) ?? throwEnd(task);
     // Whoever named its request can ask again for what came of it; nobody else can.
     if (gone.aborted && idempotencyKey === undefined) await board.cancel(taskId);
