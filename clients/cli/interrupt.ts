@@ -2,6 +2,8 @@
 import { complain } from './failure.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** For what has to be told to others before the end; what still hangs then is left behind. */
+const GRACE_MS = 1000;
 
 /**
  * Runs `use` with a signal that the first Ctrl-C (or TERM, or HUP) aborts. When `use` fails by it,
@@ -23,8 +25,11 @@ export async function interruptible<T>(
     for (const name of SIGNALS) process.off(name, interrupt);
   };
   for (const name of SIGNALS) process.on(name, interrupt);
+  const graceIsOver = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => setTimeout(reject, GRACE_MS, stop.signal.reason));
+  });
   try {
-    return await use(stop.signal);
+    return await Promise.race([use(stop.signal), graceIsOver]);
   } catch (error) {
     if (interruptedBy === undefined) throw error;
     complain(farewell());

@@ -1,7 +1,10 @@
 /** `ask` and `send` as a person at a terminal has them, and as a program that pipes. */
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { connect } from '../../clients/socket/index.js';
 import { CLI, Program, start, tempDir, warmline } from '../support/process.js';
 import { KEYS, Terminal } from '../support/terminal.js';
 
@@ -18,14 +21,13 @@ function atTerminal(words: readonly string[], around = {}): Terminal {
   return new Terminal([process.execPath, CLI, ...words], around);
 }
 
-/** Turns that the bridge works on now. */
-async function busyTurns(port: string): Promise<number> {
-  const { stdout } = await warmline(['sessions', '--json', '--port', port]);
-  return stdout.match(/"state":"busy"/g)?.length ?? 0;
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo()));
+/** Waits until the bridge works on so many turns. */
+async function untilBusy(port: string, turns: number): Promise<void> {
+  const client = await connect({ port: Number(port) });
+  const busy = async () =>
+    JSON.stringify(await client.sessions()).match(/"state":"busy"/g)?.length ?? 0;
+  while ((await busy()) !== turns);
+  await client.close();
 }
 
 const MARKDOWN = '# Title\n\nSome **bold** words.\n\n- one\n- two';
@@ -68,7 +70,7 @@ test('sources are shown on a terminal', async () => {
 test('whoever has to wait for a session reads the place in the line', async () => {
   const port = await serve('--engine', 'fake', '--max-sessions', '1');
   start(['ask', '!fake silent', '--port', port]);
-  await until(async () => (await busyTurns(port)) === 1);
+  await untilBusy(port, 1);
   const terminal = atTerminal(['ask', '!fake echo mine', '--port', port]);
   await terminal.shows(/^\d+ s {2}waiting for a session, 1 in line$/);
   terminal.type(KEYS.ctrlC);
@@ -78,11 +80,35 @@ test('whoever has to wait for a session reads the place in the line', async () =
 test('Ctrl-C takes the question back from the bridge, says so, and ends by the signal', async () => {
   const port = await serve('--engine', 'fake');
   const terminal = atTerminal(['ask', '!fake silent', '--port', port]);
-  await until(async () => (await busyTurns(port)) === 1);
+  await untilBusy(port, 1);
   terminal.type(KEYS.ctrlC);
   expect(await terminal.ended).toEqual({ code: -2, same: true });
   expect(terminal.history).toBe('warmline: cancelled; the bridge stops working on the question');
-  await until(async () => (await busyTurns(port)) === 0);
+  await untilBusy(port, 0);
+});
+
+test('Ctrl-C ends the wait for a bridge that says nothing', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void silent.close());
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const terminal = atTerminal(['ask', 'anyone?', '--port', String(port)]);
+  const [socket] = (await once(silent, 'connection')) as [Socket];
+  await once(socket, 'data');
+  terminal.type(KEYS.ctrlC);
+  expect(await terminal.ended).toEqual({ code: -2, same: true });
+});
+
+test('the line of the wait stays one line, however narrow the terminal and wide the text', async () => {
+  const port = await serve('--engine', 'fake');
+  const slow = `!fake delay=600000 deltas=1000 echo ${'中文字符'.repeat(2000)}`;
+  const words = [process.execPath, CLI, 'ask', slow, '--port', port];
+  const terminal = new Terminal(words, {}, { columns: 24, rows: 5 });
+  await terminal.shows(/^\d+ s {2}writing: 中文字符/);
+  await terminal.shows(/^[1-9]\d* s /);
+  expect(terminal.history.split('\n')).toHaveLength(1);
+  terminal.type(KEYS.ctrlC);
+  await terminal.ended;
 });
 
 test('send --wait tells on a terminal why there is no answer yet, and then renders it', async () => {
@@ -115,7 +141,7 @@ test('send --wait tells how many questions of the conversation come first', asyn
 test('send --wait tells when nobody will answer', async () => {
   const db = join(tempDir(), 'bus.db');
   const waiting = start(['send', 'q', '--db', db, '--create', '--wait'], {});
-  await until(async () => (await warmline(['poll', 'list', '--db', db])).stdout.includes('q'));
+  while (!(await warmline(['poll', 'list', '--db', db])).stdout.includes('q'));
   await warmline(['poll', 'cancel', '1', '--db', db]);
   expect(await waiting.ended).toMatchObject({
     code: 1,
@@ -128,7 +154,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   async (signal) => {
     const port = await serve('--engine', 'fake');
     const asking = start(['ask', '!fake silent', '--json', '--port', port]);
-    await until(async () => (await busyTurns(port)) === 1);
+    await untilBusy(port, 1);
     expect(await asking.kill(signal)).toEqual({
       code: null,
       signal,
