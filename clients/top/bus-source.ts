@@ -40,6 +40,7 @@ export class BusSource {
   #filter: QuestionFilter = {};
   #soon: NodeJS.Timeout | undefined;
   #pauseUntilMs = 0;
+  #closed = false;
 
   /** @throws BusError when the bus cannot be opened now; later it is waited for */
   constructor(options: BusSourceOptions) {
@@ -77,6 +78,7 @@ export class BusSource {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#slow);
     clearTimeout(this.#soon);
     await this.#bus?.close();
@@ -89,6 +91,7 @@ export class BusSource {
   }
 
   #readSoon(delayMs: number): void {
+    if (this.#closed) return;
     const { clock } = this.#options;
     const waitMs = Math.max(delayMs, this.#pauseUntilMs - clock.monotonicMs());
     this.#soon ??= setTimeout(() => {

@@ -70,7 +70,7 @@ export function age(sinceUs: number, nowUs: number): string {
 }
 
 /** A line cut to so many cells. */
-export function fitLine(line: Line, width: number): Line {
+export function shortenLine(line: Line, width: number): Line {
   let left = width;
   const fitted: Span[] = [];
   for (const span of line) {

@@ -7,7 +7,7 @@ import { App } from './app.js';
 import { BridgeSource } from './bridge-source.js';
 import { BusSource } from './bus-source.js';
 import type { Line } from './cells.js';
-import { type Effect, type Event, initialModel, type Model, reduce } from './model.js';
+import { type Act, type Effect, type Event, initialModel, type Model, reduce } from './model.js';
 import type { TopOptions } from './options.js';
 import { Screen } from './screen.js';
 import { view } from './view.js';
@@ -150,27 +150,28 @@ class Top {
   }
 
   #describe(messageId: number): void {
-    const text = this.#trying(() =>
-      this.#bus.use((bus) => this.#options.describe(bus, messageId) ?? 'It is not there any more.'),
-    );
+    const text = this.#textOf(messageId);
     this.#happened({ type: 'described', messageId, text: stripVTControlCharacters(text) });
   }
 
-  async #act(act: 'cancel' | 'retry', messageId: number): Promise<void> {
-    const notice = await (async () => this.#bus.use((bus) => perform(bus, act, messageId)))().catch(
-      messageOf,
-    );
+  #textOf(messageId: number): string {
+    const { describe } = this.#options;
+    try {
+      return this.#bus.use((bus) => describe(bus, messageId)) ?? 'It is not there any more.';
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  async #act(act: Act, messageId: number): Promise<void> {
+    const notice = await this.#perform(act, messageId).catch(messageOf);
     this.#happened({ type: 'told', notice });
     // A connection is not told of its own changes.
     this.#bus.refresh();
   }
 
-  #trying(run: () => string): string {
-    try {
-      return run();
-    } catch (error) {
-      return messageOf(error);
-    }
+  async #perform(act: Act, messageId: number): Promise<string> {
+    return this.#bus.use((bus) => perform(bus, act, messageId));
   }
 
   #draw(): void {

@@ -4,6 +4,7 @@
  */
 import type { BridgeState, BusState } from './facts.js';
 import { parseFilter, type QuestionFilter } from './filter.js';
+import { lastScroll } from './layout.js';
 import { type Entry, entriesOf } from './tables.js';
 
 export const TABS = ['questions', 'conversations', 'sessions', 'warnings'] as const;
@@ -256,16 +257,15 @@ function pressInDetails(model: Model, details: Details, key: Key): Step {
   if (key.key === 'char' && (key.char === 'c' || key.char === 'r')) {
     return act(model, key.char, details.messageId, details);
   }
-  const scroll = scrolled(details.scroll, key, model.size.rows);
+  const scroll = scrolled(model, details.scroll, key);
   return [{ ...model, mode: { at: 'details', details: { ...details, scroll } } }, []];
 }
 
 function pressInHelp(model: Model, scroll: number, key: Key): Step {
-  const next = scrolled(scroll, key, model.size.rows);
-  if (next === scroll && movement(key.key, 1) === undefined) {
+  if (scrollBy(key, model.size.rows) === undefined) {
     return [{ ...model, mode: { at: 'list' } }, []];
   }
-  return [{ ...model, mode: { at: 'help', scroll: next } }, []];
+  return [{ ...model, mode: { at: 'help', scroll: scrolled(model, scroll, key) } }, []];
 }
 
 /** A question is looked at closely; a conversation leads to its questions. */
@@ -300,11 +300,17 @@ function move(model: Model, by: number): Model {
   return { ...model, choices: { ...model.choices, [model.tab]: { key, index: next } } };
 }
 
-/** How far down a text is scrolled; what shows it knows where it ends. */
-function scrolled(scroll: number, key: Key, rows: number): number {
-  const char = key.key === 'char' ? key.char : '';
-  const by = { j: 1, k: -1, ' ': rows }[char] ?? movement(key.key, rows) ?? 0;
-  return Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, scroll + by));
+/** How far down the text is scrolled after a key. */
+function scrolled(model: Model, scroll: number, key: Key): number {
+  const most = lastScroll(model);
+  const next = Math.min(scroll, most) + (scrollBy(key, model.size.rows) ?? 0);
+  return Math.max(0, Math.min(most, next));
+}
+
+function scrollBy(key: Key, rows: number): number | undefined {
+  if (isChar(key, 'j')) return 1;
+  if (isChar(key, 'k')) return -1;
+  return isChar(key, ' ') ? movement('pageDown', rows) : movement(key.key, rows);
 }
 
 /** By how many rows a key moves, if it does. */

@@ -1,37 +1,15 @@
 /** The screen, line by line, as it is at one moment. Pure. */
 import { basename } from 'node:path';
 import { duration } from '../../src/text.js';
-import { age, cell, cellText, fitLine, type Line, type Span, wrap } from './cells.js';
+import { age, cell, cellText, type Line, type Span, shortenLine } from './cells.js';
 import { factsOf } from './facts.js';
-import { FILTER_WORDS } from './filter.js';
 import { summaryLines } from './header.js';
+import { type LongText, lastScroll, longTextOf, rowsOf } from './layout.js';
 import { chosen, type Model, TABS } from './model.js';
 import { type Cell, COLUMNS, type Column, type Entry, entriesOf } from './tables.js';
 
 /** Between columns. */
 const GAP = 2;
-/** Rows that a list needs to be of use; what stands above it makes room for them. */
-const LEAST_LIST = 5;
-
-const HELP = [
-  'Keys',
-  'up, down, j, k     choose a row',
-  'page up, page down, home, end',
-  '                   choose one farther away',
-  'enter              look at a question: what was asked, its attempts, the answer;',
-  '                   on a conversation: its questions',
-  'tab, left, right   the next list: questions, conversations, sessions, warnings',
-  '/                  show only some questions; escape shows all again',
-  'c                  cancel a question: it gets an error answer',
-  'r                  try a waiting question at once; ask a failed one again',
-  'q                  leave; inside a question: back',
-  'ctrl-z             leave for a while; fg comes back',
-  '',
-  'A filter is words with spaces between them: a conversation id, words of the',
-  `question, and statuses (${FILTER_WORDS.join(', ')}).`,
-  '',
-  'The age of a question that has ended is the time it took.',
-];
 
 /**
  * @param file the bus
@@ -41,14 +19,13 @@ const HELP = [
 export function view(model: Model, file: string, nowUs: number): Line[] {
   const { columns, rows } = model.size;
   const footer = footerOf(model);
-  const above = summaryLines(model, basename(file), nowUs);
-  // The first line names the bus and its trouble; the last one says what can be done.
-  const room = Math.max(0, rows - 1);
-  const shown = above.slice(0, Math.max(Math.min(1, room), room - 2 - LEAST_LIST));
-  const body = bodyOf(model, room - shown.length, nowUs);
-  const blank = Array.from({ length: room - shown.length - body.length }, () => []);
-  const lines = [...shown, ...body, ...blank, footer];
-  return lines.slice(-rows).map((line) => fitLine(line, columns));
+  const { above, body } = rowsOf(model);
+  const summary = summaryLines(model, basename(file), nowUs).slice(0, above);
+  const text = longTextOf(model);
+  const shown = text ? scrolledText(model, text) : listOf(model, body, nowUs);
+  const blank = Array.from({ length: body - shown.length }, () => []);
+  const lines = [...summary, ...shown, ...blank, footer];
+  return lines.slice(-rows).map((line) => shortenLine(line, columns));
 }
 
 /** Everything that fits the width, for a reader that is no terminal. */
@@ -61,38 +38,25 @@ export function wholeView(model: Model, file: string, nowUs: number): Line[] {
     return [[], [{ text: tab[0]?.toUpperCase() + tab.slice(1) }], ...table];
   });
   return [...summaryLines(model, basename(file), nowUs), ...tables].map((line) =>
-    fitLine(line, columns),
+    shortenLine(line, columns),
   );
 }
 
-function bodyOf(model: Model, rows: number, nowUs: number): Line[] {
-  const { mode, size } = model;
-  const details = mode.at === 'confirm' ? mode.details : mode.at === 'details' && mode.details;
-  if (mode.at === 'help') return scrollable(HELP, mode.scroll, rows, size.columns);
-  if (details) {
-    const text = details.text ?? `Question ${details.messageId}`;
-    return scrollable(text.split('\n'), details.scroll, rows, size.columns);
-  }
-  return listOf(model, rows, nowUs);
-}
-
 /** The first line stays where it is. */
-function scrollable(
-  [title = '', ...text]: readonly string[],
-  scroll: number,
-  rows: number,
-  columns: number,
-): Line[] {
-  if (rows < 2) return [];
-  const lines = text.flatMap((line) => wrap(cellText(line), Math.max(1, columns)));
-  const first = Math.max(0, Math.min(scroll, lines.length - (rows - 1)));
-  const last = Math.min(lines.length, first + rows - 1);
-  const where = lines.length > rows - 1 ? `, lines ${first + 1} to ${last} of ${lines.length}` : '';
-  const heading: Line = [
-    { text: title, bold: true },
-    { text: where, dim: true },
+function scrolledText(model: Model, { title, lines, scroll }: LongText): Line[] {
+  const { body } = rowsOf(model);
+  if (body < 2) return [];
+  const most = lastScroll(model);
+  const first = Math.min(scroll, most);
+  const last = Math.min(lines.length, first + body - 1);
+  const where = most > 0 ? `, lines ${first + 1} to ${last} of ${lines.length}` : '';
+  return [
+    [
+      { text: title, bold: true },
+      { text: where, dim: true },
+    ],
+    ...lines.slice(first, last).map((line) => [{ text: line }]),
   ];
-  return [heading, ...lines.slice(first, last).map((line) => [{ text: line }])];
 }
 
 function listOf(model: Model, rows: number, nowUs: number): Line[] {

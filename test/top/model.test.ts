@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { plain, widthOf } from '../../clients/top/cells.js';
+import type { BusState } from '../../clients/top/facts.js';
 import { parseFilter } from '../../clients/top/filter.js';
 import {
   chosen,
@@ -115,6 +116,23 @@ test('q and escape always lead out, and ctrl-c at once', () => {
       expect(out).toContainEqual({ do: 'quit' });
     }),
   );
+});
+
+test('a text is scrolled line by line, from its first to its last and back', () => {
+  const text = ['Question 1', ...Array.from({ length: 100 }, (_, line) => `line ${line}`)].join(
+    '\n',
+  );
+  const bus: BusState = { at: 'lost', why: 'gone', facts: undefined };
+  const details = { messageId: 1, text, scroll: 0 };
+  const reading: Model = { ...START, bus, mode: { at: 'details', details } };
+  const rowsAfter = (...keys: Key['key'][]) =>
+    view(play(pressed(...keys), reading).model, 'bus.db', NOW_US).map(plain);
+  expect(rowsAfter()).toContain('line 0');
+  expect(rowsAfter('up')).toContain('line 0');
+  expect(rowsAfter('end')).toContain('line 99');
+  expect(rowsAfter('end', 'down', 'down', 'up')).not.toContain('line 99');
+  expect(rowsAfter('end', 'down', 'down', 'up')).toContain('line 98');
+  expect(rowsAfter('end', 'home')).toContain('line 0');
 });
 
 test('every key without a meaning changes nothing but the notice', () => {
