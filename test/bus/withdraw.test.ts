@@ -140,6 +140,23 @@ for (const [state, begin] of Object.entries(HEADS)) {
   }
 }
 
+test('a conversation that has expired stays so, and is told of once', async () => {
+  const temp = new TempBus();
+  const told: unknown[] = [];
+  const bus = temp.open({ observer: { expired: (...words) => told.push(words) } });
+  const conversation = temp.addConversation('2020-01-01T00:00:00.000000');
+  const asked = temp.askMany(4, [conversation]);
+  await claimAll(bus);
+  await cancelQuestion(bus, asked[0] ?? 0);
+  await removeQuestion(bus, asked[2] ?? 0);
+  expect(bus.stats()).toMatchObject({ pending: 2, expired: 2 });
+  await claimAll(bus);
+  expect(told).toEqual([[conversation, 4]]);
+  for (const id of [asked[1], asked[3]]) await cancelQuestion(bus, id ?? 0);
+  expect(bus.stats()).toMatchObject({ pending: 0, expired: 0 });
+  await isSound(bus);
+});
+
 test('what depends on a question that was withdrawn is told so', async () => {
   for (const how of ['cancel', 'remove'] as const) {
     const temp = new TempBus();

@@ -113,6 +113,7 @@ export class Play {
   readonly #ended = new Map<number, string>();
   readonly #answered: number[] = [];
   readonly #cancelled: number[] = [];
+  readonly #dropped = new Set<number>();
   #stale = 0;
 
   private constructor(harness: BusHarness, workers: Bus[], names: string[]) {
@@ -185,6 +186,7 @@ export class Play {
         return this.#meddle(command.do, command.question);
       case 'drop':
         this.#h.deleteConversation(this.#name(command.conversation));
+        this.#dropped.add(command.conversation);
         for (const row of this.#asked) {
           if (row.conversation === command.conversation) row.there = false;
         }
@@ -273,17 +275,14 @@ export class Play {
     expect(withdrawn).toBe(this.#withdrawalOf(row, how, held));
     if (withdrawn !== 'withdrawn') return;
     row.read = true;
-    if (how === 'cancel') {
-      this.#answered.push(row.id);
-      this.#cancelled.push(row.id);
-    }
+    if (how === 'cancel') this.#cancelled.push(row.id);
     if (held) held.live = false;
   }
 
   #withdrawalOf(row: Asked, how: Withdraw, held: Held | undefined): Withdrawn {
     if (row.kind === 'info') return 'missing';
     if (this.#ended.has(row.id)) return 'finished';
-    if (!row.there) return 'missing';
+    if (!row.there || this.#dropped.has(row.conversation)) return 'missing';
     if (row.read && !row.takenIn) return 'finished';
     return held && how === 'remove' ? 'processing' : 'withdrawn';
   }
@@ -337,7 +336,9 @@ export class Play {
     for (const kind of ['complete', 'failed', 'dead', 'ignored', 'orphaned'] as const) {
       expect(stats[kind]).toBe(ended(kind));
     }
-    expect(ended('complete', 'failed', 'dead')).toBe(this.#answered.length);
+    expect(ended('complete', 'failed', 'dead')).toBe(
+      this.#answered.length + this.#cancelled.length,
+    );
     const waiting = this.#asked.filter((row) =>
       row.takenIn ? row.kind !== 'info' && !outcomes.has(row.id) : row.there && !row.read,
     );

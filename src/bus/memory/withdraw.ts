@@ -20,12 +20,14 @@ export function withdraw(
   const lease = isHead && lane.state.at === 'leased' ? lane.state : undefined;
   if (lease && how === 'remove') return 'processing';
   const seenAtUs = lane?.queue.find((work) => work.id === id)?.seenAtUs ?? nowUs;
+  const wasExpired = lane?.state.at === 'expired';
   if (lane && isHead) file.advance(lane, nowUs);
   else if (lane)
     lane.queue.splice(
       lane.queue.findIndex((work) => work.id === id),
       1,
     );
+  if (lane && wasExpired) lane.state = { at: 'expired' };
   if (how === 'remove') {
     file.finish(session, id, 'ignored', undefined, REMOVED);
     return 'withdrawn';

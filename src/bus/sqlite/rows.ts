@@ -182,6 +182,7 @@ export interface Withdrawable {
   readonly lane: number | null;
   readonly head: number | null;
   readonly token: string | null;
+  readonly state: string | null;
   readonly attempts: number | null;
   readonly claimedAtUs: number | null;
 }

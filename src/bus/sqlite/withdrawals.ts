@@ -69,6 +69,8 @@ export class Withdrawals {
     if (standing === 'behind' && !leadPast(sql, id, row, before)) return 'behind';
     if (standing !== 'head') settlements.left(id, false);
     else if (!settlements.leaveLane(sql, row.lane ?? 0, id, row.token, nowUs)) throw damaged(id);
+    // Its conversation has been told of as expired, which happens once.
+    if (row.state === 'expired') sql.expireLane.run(row.lane ?? 0);
     if (isLeased) settlements.count('withdrawn');
     this.#finish(sql, id, how, { row, isLeased }, nowUs);
     // A later job of this transaction has to find it finished.
@@ -159,7 +161,7 @@ export function prepareWithdrawals(db: Database) {
               CASE WHEN m.bytes <= :most THEN m.metadata END AS metadata,
               d.outcome, d.error_code AS errorCode,
               w.question_id IS NOT NULL AS isHeld, w.next_id AS next, w.seen_at_us AS seenAtUs,
-              l.lane_id AS lane, l.head_id AS head, l.lease_token AS token, l.attempts,
+              l.lane_id AS lane, l.head_id AS head, l.lease_token AS token, l.state, l.attempts,
               l.claimed_at_us AS claimedAtUs
        FROM (SELECT :id AS id) AS wanted
        LEFT JOIN (SELECT *, coalesce(octet_length(message), 0) + coalesce(octet_length(metadata), 0)
