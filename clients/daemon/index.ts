@@ -1,6 +1,6 @@
 export { asDaemon, DaemonRuns } from './daemon.js';
-export { type Found, findDaemon, lookForDaemon, tidy } from './find.js';
+export { type Found, findDaemon, tidy } from './find.js';
 export { type Launched, launch } from './launch.js';
 export { type Place, placeOf } from './place.js';
 export { type DaemonState, pidOf } from './state.js';
-export { type Stopped, stopDaemon } from './stop.js';
+export { stopDaemon } from './stop.js';
