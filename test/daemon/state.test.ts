@@ -2,13 +2,8 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  findDaemon,
-  lookForDaemon,
-  type Place,
-  placeOf,
-  tidy,
-} from '../../clients/daemon/index.js';
+import { lookForDaemon } from '../../clients/daemon/find.js';
+import { findDaemon, type Place, placeOf, tidy } from '../../clients/daemon/index.js';
 import { takeLock } from '../../clients/daemon/lock.js';
 import { type DaemonState, dropState, readState, writeState } from '../../clients/daemon/state.js';
 import { formatOwner, thisProcess } from '../../src/bus/index.js';
