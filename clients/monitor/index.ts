@@ -1,6 +1,7 @@
 /** Watching messages on a bus, from a program: `import … from 'warmline/monitor'`. */
 export { BusError, type BusErrorCode } from '../../src/bus/index.js';
 export { type Answered, type AskOptions, askAndWait } from './ask.js';
+export { type CancelOptions, cancelMessage } from './cancel.js';
 export { MonitorError, type MonitorErrorCode } from './errors.js';
 export {
   type AddOptions,

@@ -7,7 +7,7 @@ import { TempBus } from '../support/temp-bus.js';
 const ROOT = resolve(import.meta.dirname, '../..');
 const PAGE = readFileSync(join(ROOT, 'docs/monitoring.md'), 'utf8');
 const EXAMPLES = [...PAGE.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-const [ASK, WAIT, WATCH, RESUME] = EXAMPLES;
+const [ASK, WAIT, CANCEL, WATCH, RESUME] = EXAMPLES;
 
 /** A bus with a question on it, and the programs of the page beside it. */
 function beside() {
@@ -32,7 +32,7 @@ function beside() {
 }
 
 test('the page has the programs that are run here', () => {
-  expect(EXAMPLES.length).toBe(4);
+  expect(EXAMPLES.length).toBe(5);
 });
 
 test('a program asks and waits', async () => {
@@ -57,6 +57,20 @@ test('a program waits for one message', async () => {
     stderr: expect.stringMatching(/^failed: message 4711: missing: there is no such message/m),
   });
   await bridge.kill('SIGTERM');
+});
+
+test('a program takes a question back, and the one that waits for it is told', async () => {
+  const { id, run } = beside();
+  const waiting = run(WAIT, id);
+  await waiting.says(/^pending, attempt 0$/m);
+  expect(await run(CANCEL, id).ended).toMatchObject({ code: 0, stdout: 'cancelled\n' });
+  expect(await waiting.ended).toMatchObject({
+    code: 1,
+    stdout: 'pending, attempt 0\nfailed, attempt 0\n',
+    stderr: `failed: message ${id}: cancelled: the question was cancelled\n`,
+  });
+  expect(await run(CANCEL, id).ended).toMatchObject({ code: 0, stdout: 'finished\n' });
+  expect(await run(CANCEL, '4711').ended).toMatchObject({ code: 0, stdout: 'missing\n' });
 });
 
 test('a program watches many messages', async () => {
