@@ -1,7 +1,7 @@
 /** The commands as plain data, for what is written from them: completion scripts, the reference. */
 import type { Argument, Command, Option } from 'commander';
 import type { Described } from '../../src/config/index.js';
-import { SettingOption } from './options.js';
+import { SettingOption, WordOption } from './options.js';
 
 /** What a command line takes at a place. Of `words` others may be right as well. */
 export type Value =
@@ -91,14 +91,12 @@ function noteOf(command: Command): string {
 function describedOption(option: Option): Omit<DescribedOption, 'about'> {
   const { flags, short, long, argChoices = [] } = option;
   const setting = option instanceof SettingOption ? option.setting : undefined;
+  const words = option instanceof WordOption ? option.words : argChoices;
   return {
     flags,
     names: [short, long].filter((name) => name !== undefined),
     group: option.helpGroupHeading ?? 'Options:',
-    value:
-      option.required || option.optional
-        ? valueWritten(flags, setting?.words ?? argChoices)
-        : { kind: 'none' },
+    value: option.required || option.optional ? valueWritten(flags, words) : { kind: 'none' },
     isList: setting?.isList ?? option.variadic,
     setting,
   };

@@ -59,14 +59,25 @@ export function withAlias(command: Command, flag: string, key: string): Command 
   return command;
 }
 
+/** An option with words that a shell can offer for its value; others may be right as well. */
+export class WordOption extends Option {
+  constructor(
+    flags: string,
+    about: string,
+    readonly words: readonly string[],
+  ) {
+    super(flags, about);
+  }
+}
+
 /** The flag of a setting. */
-export class SettingOption extends Option {
+export class SettingOption extends WordOption {
   constructor(
     flags: string,
     about: string,
     readonly setting: Described,
   ) {
-    super(flags, about);
+    super(flags, about, setting.words ?? []);
   }
 }
 

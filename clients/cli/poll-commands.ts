@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { ListedStatus } from '../../src/bus/index.js';
 import type { Frame } from './frame.js';
-import { whole, wholeUpTo, withSettings } from './options.js';
+import { WordOption, whole, wholeUpTo, withSettings } from './options.js';
 import { AUTOPOLL } from './sections.js';
 import { isStatusWord, STATUS_WORDS } from './status-words.js';
 
@@ -83,10 +83,12 @@ Nothing is lost by force either: what it was at is handed out again.`,
     poll
       .command('list')
       .description('list the questions, the latest first')
-      .option(
-        '--status <WORDS>',
-        `only those that are ${Object.keys(STATUS_WORDS).join(', ')}; several with commas between them (active: pending or processing)`,
-        statuses,
+      .addOption(
+        new WordOption(
+          '--status <WORDS>',
+          `only those that are ${Object.keys(STATUS_WORDS).join(', ')}; several with commas between them (active: pending or processing)`,
+          Object.keys(STATUS_WORDS),
+        ).argParser(statuses),
       )
       .option('--conversation <ID>', 'only in this conversation')
       .option('--limit <N>', 'at most so many, up to 1000 (default: 50)', wholeUpTo(1_000))

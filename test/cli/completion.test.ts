@@ -80,6 +80,7 @@ const COMPLETED: readonly (readonly [typed: string, then: string])[] = [
   ['warmline up --db bu', 'warmline up --db bus.db'],
   ['warmline up --context-root do', 'warmline up --context-root docs/'],
   ['warmline dead --db stats --json sh', 'warmline dead --db stats --json show'],
+  ['warmline poll list --status pend', 'warmline poll list --status pending'],
   ['warmline up --adaptive-c', 'warmline up --adaptive-ceiling-ms'],
 ];
 

@@ -15,6 +15,7 @@ function parse(words: readonly string[]) {
 }
 
 const Text = fc.string({ minLength: 1, maxLength: 20 });
+const Origin = fc.domain().map((name) => `https://${name}`);
 const Id = fc.stringMatching(/^conv_[a-f0-9]{16}$/);
 
 /** Values the setting takes as a flag, whatever they look like on a command line. */
@@ -22,6 +23,8 @@ function values(setting: Described): fc.Arbitrary<unknown> {
   const { key, isList, value, schema } = setting;
   if (value === '') return fc.constant(true);
   if (key === 'conversation') return fc.array(Id, { minLength: 1, maxLength: 3 });
+  if (key === 'httpName') return fc.array(fc.domain(), { minLength: 1, maxLength: 3 });
+  if (key === 'httpOrigin') return fc.array(Origin, { minLength: 1, maxLength: 3 });
   if (value === 'URL') return fc.webUrl({ validSchemes: ['https'] });
   if (isList) return fc.array(Text, { minLength: 1, maxLength: 3 });
   const any = fc.oneof(fc.nat(4000), Text, fc.constantFrom('off', 'a', 'b', 'extract', 'info'));
