@@ -201,6 +201,7 @@ test('a paragraph loses no word, and no line of it is wider than the page', () =
           expect(stringWidth(line)).toBeLessThanOrEqual(columns);
       },
     ),
+    { numRuns: 500, examples: [[['a'.repeat(19), 'カ'.repeat(50)], 20]] },
   );
 });
 

@@ -124,6 +124,9 @@ function charWidth(char: string): number {
   return char <= '~' ? 1 : stringWidth(char);
 }
 
+/** In columns. */
+const WIDEST_CHARACTER = 2;
+
 class Filler {
   readonly #columns: number;
   readonly #lines: Span[][] = [];
@@ -162,7 +165,8 @@ class Filler {
     this.#word = [];
     const width = this.#widthOf(word);
     const fitsALine = width <= this.#columns;
-    if (fitsALine && this.#used + (this.#gap ? 1 : 0) + width > this.#columns) this.#break();
+    const needed = (this.#gap ? 1 : 0) + (fitsALine ? width : WIDEST_CHARACTER);
+    if (this.#used > 0 && this.#used + needed > this.#columns) this.#break();
     if (this.#gap) this.#add(this.#gap, 1);
     this.#gap = undefined;
     for (const span of word) {
