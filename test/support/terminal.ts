@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import xterm from '@xterm/headless';
-import { onTestFinished } from 'vitest';
+import { onTestFailed, onTestFinished } from 'vitest';
 import { plainEnvironment, type Surroundings } from './process.js';
 
 const DRIVER = resolve(import.meta.dirname, 'terminal.py');
@@ -79,6 +79,7 @@ export class Terminal {
     this.#screen.onData((text) => this.type(text));
     this.#driver.stdin?.on('error', () => undefined);
     this.ended = this.#follow(told, once(stdout, 'end'));
+    onTestFailed(() => console.error(`The screen at the end:\n${this.text}`));
     onTestFinished(async () => {
       this.#driver.stdin?.end();
       await this.ended.catch(() => undefined);

@@ -3,7 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { openSqliteBus, type SqliteBus } from '../../src/bus/index.js';
+import { openSqliteBus, type SqliteBus, savePark, saveWorker } from '../../src/bus/index.js';
 import { FOREIGN_SCHEMA } from '../../src/bus/sqlite/schema.js';
 import { CLI, start, tempDir, warmline } from '../support/process.js';
 import { answer, TempBus } from '../support/temp-bus.js';
@@ -134,6 +134,26 @@ test('tab leads to the conversations, and enter to the questions of one', async 
   top.type(KEYS.enter);
   await top.until(() => top.text.includes('from the one') && !top.text.includes('from the other'));
   await top.shows(new RegExp(`only: ${one}`));
+});
+
+test('what the autopolls warn of and the engines that take no work are listed', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const nowUs = Date.now() * 1000;
+  await savePark(bus, 'claude', {
+    engine: 'claude',
+    code: 'engine_limit',
+    message: 'the limit is used up',
+    sinceUs: nowUs - 90_000_000,
+    untilUs: Date.UTC(2100, 0, 1) * 1000,
+  });
+  const warning = { kind: 'dead_letters', subject: '', severity: 'severe', age_ms: 5000 };
+  await saveWorker(bus, nowUs, { warnings: [{ ...warning, message: 'a question was given up' }] });
+  const top = watch(temp);
+  await top.shows(/1 autopoll[\s\S]* warnings \(2\)/);
+  top.type(KEYS.tab.repeat(3));
+  await top.shows(/parked +1 min \d+ s +engine claude takes no work: engine_limit, until 2100-01/);
+  await top.shows(/severe +\d+ s +a question was given up/);
 });
 
 test('text of others cannot steer the terminal, and wide characters break no row', async () => {
