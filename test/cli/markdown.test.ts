@@ -205,6 +205,30 @@ test('a paragraph loses no word, and no line of it is wider than the page', () =
   );
 });
 
+test('no table is wider than the page, and its columns stand in line', () => {
+  const cell = fc.array(fc.constantFrom('a', 'words', '中文', '`c`', '**b**', 'x'.repeat(30)), {
+    minLength: 1,
+    maxLength: 6,
+  });
+  const table = fc
+    .integer({ min: 1, max: 8 })
+    .chain((width) =>
+      fc.array(fc.array(cell, { minLength: width, maxLength: width }), { minLength: 1 }),
+    );
+  fc.assert(
+    fc.property(table, fc.integer({ min: 20, max: 100 }), ([head = [], ...rows], columns) => {
+      const line = (row: string[][]) => `|${row.map((words) => words.join(' ')).join('|')}|`;
+      const text = [line(head), `|${'-|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+      const lines = rendered(text, { columns }).trimEnd().split('\n');
+      const bars = lines.map((shown) =>
+        [...shown.matchAll(/[│┼]/g)].map(({ index }) => stringWidth(shown.slice(0, index))),
+      );
+      for (const shown of lines) expect(stringWidth(shown)).toBeLessThanOrEqual(columns);
+      for (const each of bars) expect(bars[0]?.slice(0, each.length)).toEqual(each);
+    }),
+  );
+});
+
 const MEGABYTES_4 = 4 * 1024 * 1024;
 
 function repeated(text: string, chars = MEGABYTES_4): string {
