@@ -4,6 +4,7 @@
  */
 import type { Bridge, QueryReply } from '../../bridge/index.js';
 import {
+  BusError,
   cancelQuestion,
   composeQuestion,
   type DoorLimits,
@@ -46,6 +47,8 @@ export interface BoardOptions {
 
 /** The bus tells of each commit; looks follow each other no closer than this, in milliseconds. */
 const LOOK_EVERY_MS = 2;
+/** Part of the time that looks may take, however many tasks there are: the inverse of it. */
+const LOOK_SHARE = 10;
 /** Ends are noted together: this many, or those of this long, in milliseconds. */
 const NOTE_TOGETHER = 32;
 const NOTE_WITHIN_MS = 250;
@@ -63,8 +66,9 @@ export class TaskBoard {
   readonly #waiting = new Map<string, Set<(task: DoorTask) => void>>();
   readonly #stop = new AbortController();
   #looking: NodeJS.Timeout | undefined;
-  /** When that look is. */
+  /** When that look is, and how long the last one took. */
   #lookMs = 0;
+  #tookMs = 0;
   #moving: Promise<unknown> = Promise.resolve();
   #notedMs = 0;
   #tidying: NodeJS.Timeout | undefined;
@@ -83,7 +87,7 @@ export class TaskBoard {
   /** Opens the bus; one that cannot be opened now is tried again when it is needed. */
   async start(): Promise<void> {
     await this.#holder.open().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'no tasks: the bus cannot be used');
+      if (!(error instanceof BusError)) throw error;
     });
   }
 
@@ -190,15 +194,18 @@ export class TaskBoard {
     this.#lookSoon();
   }
 
-  #lookSoon(afterMs = LOOK_EVERY_MS): void {
+  #lookSoon(delayMs = LOOK_EVERY_MS): void {
     if (this.#stop.signal.aborted) return;
+    const afterMs = Math.max(delayMs, this.#tookMs * LOOK_SHARE);
     const atMs = this.#options.clock.monotonicMs() + afterMs;
     if (this.#looking !== undefined && this.#lookMs <= atMs) return;
     clearTimeout(this.#looking);
     this.#lookMs = atMs;
     this.#looking = setTimeout(() => {
       this.#looking = undefined;
+      const startedMs = this.#options.clock.monotonicMs();
       this.#look();
+      this.#tookMs = this.#options.clock.monotonicMs() - startedMs;
     }, afterMs);
   }
 
