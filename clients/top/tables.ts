@@ -205,7 +205,7 @@ function warningEntries({ parks, workers }: BusOverview): Entry[] {
         coloured('parked'),
         { sinceUs: park.sinceUs },
         {
-          text: `${engineName(park.engine)} takes no work: ${park.code}, ${untilText(park.untilUs)}`,
+          text: `${engineName(park.engine)} ${untilText(park.untilUs)}: ${park.code}`,
         },
       ],
     })),

@@ -152,7 +152,7 @@ test('what the autopolls warn of and the engines that take no work are listed', 
   const top = watch(temp);
   await top.shows(/1 autopoll[\s\S]* warnings \(2\)/);
   top.type(KEYS.tab.repeat(3));
-  await top.shows(/parked +1 min \d+ s +engine claude takes no work: engine_limit, until 2100-01/);
+  await top.shows(/parked +1 min \d+ s +engine claude until 2100-01-01T00:00:00Z: engine/);
   await top.shows(/severe +\d+ s +a question was given up/);
 });
 
