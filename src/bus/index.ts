@@ -93,6 +93,7 @@ export {
 } from './admin/redrive.js';
 export { DAILY_DAYS, forgetOld } from './admin/retention.js';
 export { sealedQuestion } from './admin/seals.js';
+export { type Series, seriesOf } from './admin/series.js';
 export {
   changeTimeouts,
   lastEngine,

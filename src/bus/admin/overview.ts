@@ -5,6 +5,7 @@
 import type { Database } from 'better-sqlite3';
 import type { BusStats } from '../bus.js';
 import type { SqliteBus } from '../sqlite/store.js';
+import { type Quantiles, quantiles } from './quantiles.js';
 import { type Park, parksIn, type Worker, workersIn } from './workers.js';
 
 /** Times are microseconds since the epoch. */
@@ -35,12 +36,6 @@ export interface RecentEnds {
   readonly perMinute: number;
   /** From when an answered question was seen until it was answered, in milliseconds. */
   readonly totalMs: Quantiles | undefined;
-}
-
-export interface Quantiles {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
 }
 
 const RECENT = 1000;
@@ -118,11 +113,4 @@ function perMinute(endsUs: readonly number[], nowUs: number): number {
   if (within.length < RECENT) return within.length;
   const sinceUs = Math.max(1, nowUs - within.reduce((first, atUs) => Math.min(first, atUs)));
   return Math.round((within.length * MINUTE_US) / sinceUs);
-}
-
-/** Of nearest rank; undefined when there are none. */
-function quantiles(values: readonly number[]): Quantiles | undefined {
-  const sorted = values.toSorted((one, other) => one - other);
-  const at = (percent: number) => sorted[Math.ceil((sorted.length * percent) / 100) - 1] ?? 0;
-  return sorted.length === 0 ? undefined : { p50: at(50), p95: at(95), p99: at(99) };
 }
