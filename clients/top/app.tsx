@@ -64,7 +64,7 @@ const SENT: ReadonlyMap<string, Key> = new Map([
 ]);
 
 /** What is typed quickly, or pasted, comes in one piece. */
-export function keysOf(input: string, key: InkKey): Key[] {
+function keysOf(input: string, key: InkKey): Key[] {
   if (key.ctrl) {
     if (input === 'c') return [{ key: 'quit' }];
     return input === 'z' ? [{ key: 'suspend' }] : [];

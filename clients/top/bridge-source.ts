@@ -4,7 +4,7 @@ import { BridgeClient, type BridgeClientOptions } from '../socket/index.js';
 import { readReport } from './bridge-report.js';
 import type { BridgeState } from './facts.js';
 
-export interface BridgeSourceOptions {
+interface BridgeSourceOptions {
   readonly bridge: BridgeClientOptions;
   readonly clock: Clock;
   readonly everyMs: number;

@@ -12,7 +12,7 @@ import type { Clock } from '../../src/clock.js';
 import { type BusFacts, type BusState, factsOf } from './facts.js';
 import type { QuestionFilter } from './filter.js';
 
-export interface BusSourceOptions {
+interface BusSourceOptions {
   readonly file: string;
   /** @throws BusError */
   readonly open: () => SqliteBus;

@@ -15,7 +15,7 @@ export interface QuestionFilter {
   readonly conversation?: string;
 }
 
-export interface Filter {
+interface Filter {
   readonly asked: QuestionFilter;
   /** What the beginning of a question has to have in it, in small letters. */
   readonly words: readonly string[];

@@ -13,7 +13,7 @@ export type Tab = (typeof TABS)[number];
 /** What can be done to a question. */
 export type Act = 'cancel' | 'retry';
 
-export type Mode =
+type Mode =
   | { readonly at: 'list' }
   | { readonly at: 'filter'; readonly text: string }
   | { readonly at: 'details'; readonly details: Details }
@@ -21,7 +21,7 @@ export type Mode =
   | { readonly at: 'confirm'; readonly messageId: number; readonly details: Details | undefined }
   | { readonly at: 'help'; readonly scroll: number };
 
-export interface Details {
+interface Details {
   readonly messageId: number;
   /** Undefined until it has been read. */
   readonly text: string | undefined;
@@ -29,7 +29,7 @@ export interface Details {
 }
 
 /** Which row is chosen: by its key, or where it was when the row is gone. */
-export interface Choice {
+interface Choice {
   readonly key: string;
   readonly index: number;
 }
@@ -88,7 +88,7 @@ export type Effect =
   | { readonly do: 'describe'; readonly messageId: number }
   | { readonly do: Act; readonly messageId: number };
 
-export type Step = readonly [Model, readonly Effect[]];
+type Step = readonly [Model, readonly Effect[]];
 
 const LONGEST_FILTER = 200;
 

@@ -21,7 +21,7 @@ export interface BusOverview {
   readonly recent: RecentEnds;
 }
 
-export interface ConversationStanding {
+interface ConversationStanding {
   readonly conversationId: string;
   /** Of its oldest unfinished question. `delayed`: it is tried again later. */
   readonly state: 'pending' | 'processing' | 'delayed' | 'waiting' | 'expired';
@@ -31,7 +31,7 @@ export interface ConversationStanding {
 }
 
 /** How the latest questions ended, up to a thousand of them. */
-export interface RecentEnds {
+interface RecentEnds {
   /** Questions that ended within the last minute; more than a thousand are reckoned from their pace. */
   readonly perMinute: number;
   /** From when an answered question was seen until it was answered, in milliseconds. */
