@@ -50,6 +50,7 @@ class Top {
   #model: Model;
   #drawing: NodeJS.Immediate | undefined;
   #drawn: string | undefined;
+  #resuming: NodeJS.Timeout | undefined;
 
   constructor(options: LiveOptions) {
     const { stdin, stdout } = options;
@@ -85,6 +86,7 @@ class Top {
   async close(): Promise<void> {
     clearInterval(this.#tick);
     clearImmediate(this.#drawing);
+    clearTimeout(this.#resuming);
     process.off('SIGCONT', this.#resume);
     process.off('SIGWINCH', this.#resized);
     process.off('exit', this.#giveBack);
@@ -146,7 +148,7 @@ class Top {
     this.#options.stdin.setRawMode(false);
     // All of the job, as the terminal itself would do it: a wrapper stops as well.
     process.kill(0, 'SIGTSTP');
-    setTimeout(this.#resume, RESUME_MS);
+    this.#resuming = setTimeout(this.#resume, RESUME_MS);
   }
 
   #describe(messageId: number): void {
