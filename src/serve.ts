@@ -101,7 +101,7 @@ export async function startServer(
 
 /** Its code loads when it is wanted. */
 async function createHttp(
-  { http, server, address, bus }: Settings,
+  { http, server, address, bus, turns, autopoll }: Settings,
   token: string | undefined,
   bridge: Bridge,
   log: Log,
@@ -120,6 +120,10 @@ async function createHttp(
     names: http.httpName,
     origins: http.httpOrigin,
     strictModels: http.strictModels,
+    timeouts: {
+      settingMs: turns.turnTimeoutMs,
+      bounds: { floorMs: autopoll.adaptiveFloorMs, ceilingMs: autopoll.adaptiveCeilingMs },
+    },
     limits: { maxConnections: server.maxConnections },
   };
   return createHttpDoor(options, bridge, log);

@@ -6,6 +6,8 @@ import type { Bridge } from '../bridge/index.js';
 import { type Clock, systemClock } from '../clock.js';
 import { listenOn, resolveHost, TokenGate } from '../listening/index.js';
 import type { Log } from '../log.js';
+import { dashboardRoutes } from './dashboard/routes.js';
+import type { TimeoutSettings } from './dashboard/timeouts.js';
 import { envelope, failure, type HttpFailure, toFailure } from './errors.js';
 import { bearerToken, judgeSite } from './guard.js';
 import { healthRoutes } from './health.js';
@@ -34,6 +36,8 @@ export interface HttpOptions {
   /** Origins whose pages may call the door. */
   readonly origins: readonly string[];
   readonly strictModels: boolean;
+  /** What time-outs are without anybody setting them. */
+  readonly timeouts: TimeoutSettings;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -141,7 +145,14 @@ class Door implements HttpDoor {
       draining,
       stopping,
     };
+    const dashboard = {
+      ...{ bridge, clock, stopping },
+      bus: this.#board && { file: this.#board.file, open: this.#board.bus.bind(this.#board) },
+      requireBus: async () => await board().bus(),
+      timeouts: this.#options.timeouts,
+    };
     return [
+      ...dashboardRoutes(dashboard),
       chatRoute(chat),
       modelsRoute(bridge, Math.floor(clock.wallUs() / 1e6)),
       ...pollingRoutes(board, results),

@@ -84,6 +84,11 @@ export class TaskBoard {
     return this.#holder.file;
   }
 
+  /** The bus that the tasks are on. @throws BusError while it cannot be used */
+  bus(): Promise<SqliteBus> {
+    return this.#holder.open();
+  }
+
   /** Opens the bus; one that cannot be opened now is tried again when it is needed. */
   async start(): Promise<void> {
     await this.#holder.open().catch((error: unknown) => {
