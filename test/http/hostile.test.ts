@@ -22,7 +22,13 @@ beforeAll(async () => {
   door = createHttpDoor(
     {
       ...{ host: '127.0.0.1', port: 0, tasksAtOnce: 5, maxTasks: 10, maxRequests: 3 },
-      ...{ names: [], origins: [], strictModels: false, limits },
+      ...{
+        names: [],
+        origins: [],
+        strictModels: false,
+        timeouts: { settingMs: 300_000, bounds: { floorMs: 30_000, ceilingMs: 600_000 } },
+        limits,
+      },
     },
     bridge,
     log,
