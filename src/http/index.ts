@@ -1,2 +1,1 @@
 export { createHttpDoor, type HttpDoor, type HttpOptions } from './door.js';
-export type { HttpLimits } from './limits.js';

@@ -13,6 +13,7 @@ import {
   reaches,
   rows,
   startTask,
+  startUp,
   status,
 } from './support.js';
 
@@ -83,6 +84,18 @@ test('a task that nobody drained is there after a restart', async () => {
   });
   expect(await program.ended).toMatchObject({ code: 0 });
   expect(await ended(second, id)).toMatchObject({ status: 'completed' });
+});
+
+test('under `up` the door comes back at its address, with the tasks it had', async () => {
+  const server = await startUp('--engine', 'fake');
+  const id = await startTask(server, '!fake delay=500 deltas=5 through a crash');
+  await reaches(server, id, 'running');
+  process.kill(server.pids.bridge, 'SIGKILL');
+  for (;;) {
+    const found = await status(server, id).catch(() => undefined);
+    if (found?.status === 'completed') break;
+    expect(found?.status ?? 'running').toBeOneOf(['running', 'pending']);
+  }
 });
 
 interface Bridge extends Running {

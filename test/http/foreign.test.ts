@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { judgeSite } from '../../src/http/guard.js';
 import { warmline } from '../support/process.js';
@@ -167,4 +168,25 @@ test('a host is ours by what it is, not by how it looks', () => {
   for (const host of ['', '192.0.2.8', 'a.box.local', '127.0.0.1:x', 'box.local.', '[::2]', '0']) {
     expect(judge(host), host).toBe('no');
   }
+});
+
+test('no name and no origin of others is taken for ours, however it is written', () => {
+  const word = fc.stringMatching(/^[a-z0-9.:@[\]\\/#?-]{0,24}$/);
+  const ours = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[0*(:0*)*:0*1\])(:\d{1,5})?$/;
+  fc.assert(
+    fc.property(word, word, fc.constantFrom('localhost', '127.0.0.1', ''), (a, b, name) => {
+      const host = `${a}${name}${b}`;
+      const site = {
+        localAddress: '127.0.0.1',
+        names: new Set<string>(),
+        origins: new Set<string>(),
+      };
+      const headers = { host, origin: undefined, fetchSite: undefined };
+      const { admit } = judgeSite(headers, site);
+      if (admit !== 'no') expect(host).toMatch(ours);
+      const page = { host: 'localhost:3010', origin: `http://${host}`, fetchSite: undefined };
+      if (host !== 'localhost:3010') expect(judgeSite(page, site).admit).toBe('no');
+    }),
+    { numRuns: 2000 },
+  );
 });

@@ -144,6 +144,17 @@ test('an engine that fails is an error with its own code', async () => {
   await expect(fails('engine_limit')).rejects.toBeInstanceOf(OpenAI.RateLimitError);
 });
 
+test('a question that failed on the bus is asked once: it was tried again there', async () => {
+  const server = await startUp('--engine', 'fake', '--retry-base-ms', '1');
+  const client = openai(server);
+  const asked = client.chat.completions.create({
+    model: 'fake',
+    messages: messages('!fake error=engine_error'),
+  });
+  await expect(asked).rejects.toMatchObject({ status: 502, code: 'engine_error' });
+  expect(rows(server.db, `SELECT id FROM messages WHERE to_session = 'b'`)).toHaveLength(1);
+});
+
 test('figures of a model API, and why it stopped, reach the client', async () => {
   const model = await startFakeModel();
   onTestFinished(() => model.close());

@@ -68,8 +68,11 @@ export function chatRoute(options: ChatOptions): Route {
       400: ErrorReply.or(Detail),
       404: ErrorReply,
       408: TimedOut.or(ErrorReply),
+      409: ErrorReply,
+      413: ErrorReply,
       422: ErrorReply,
       429: ErrorReply,
+      502: ErrorReply,
       503: ErrorReply,
     },
     serve: (call) => chat.serve(call),
@@ -174,18 +177,15 @@ class Chat {
     if (gone.aborted && idempotencyKey === undefined) await board.cancel(taskId);
     if (!late.aborted) {
       const where = `task ${taskId} goes on, see ${pollingUrl(taskId)}`;
-      throw fromFault(fault('shutting_down', `warmline is stopping; ${where}`));
+      throw settled(fromFault(fault('shutting_down', `warmline is stopping; ${where}`)));
     }
-    throw new HttpFailure(
-      408,
-      {
+    throw settled(
+      new HttpFailure(408, {
         error: 'Request timeout',
         task_id: taskId,
         message: `Task is still running. Check status at ${pollingUrl(taskId)}`,
         timeout: seconds,
-      },
-      // Official clients would ask once more by themselves, which makes a second task.
-      { 'x-should-retry': 'false' },
+      }),
     );
   }
 
@@ -282,11 +282,16 @@ function tooLong(error: RangeError): HttpFailure {
 
 /** @throws HttpFailure always: the task ended without an answer */
 function throwEnd(task: DoorTask): never {
-  const message = errorText(task);
-  if (statusOf(task) === 'cancelled') throw fromFault(fault('cancelled', 'the task was cancelled'));
-  const { errorCode } = task;
-  if (isErrorCode(errorCode)) throw fromFault(fault(errorCode, message));
-  throw failure(502, errorCode ?? 'internal', message);
+  const { errorCode = 'internal' } = task;
+  const isCancelled = statusOf(task) === 'cancelled';
+  const message = isCancelled ? 'the task was cancelled' : errorText(task);
+  const code = isCancelled ? 'cancelled' : errorCode;
+  throw settled(isErrorCode(code) ? fromFault(fault(code, message)) : failure(502, code, message));
+}
+
+/** Official clients ask again by themselves; here that would make a second task beside the first. */
+function settled({ status, body, headers }: HttpFailure): HttpFailure {
+  return new HttpFailure(status, body, { ...headers, 'x-should-retry': 'false' });
 }
 
 /** Aborted when the client goes away before it has its reply. */
