@@ -272,13 +272,16 @@ test.each(ENDS)('leaves the terminal as it was after %s', async (_name, end, cod
   expect(top.isAlternate).toBe(true);
   end(top);
   expect(await top.ended).toEqual({ code, same: true });
-  expect(top.isAlternate).toBe(false);
   expect(top.text).toBe('');
-  // Lines go on in the next row, there is a cursor, and it is the usual screen.
-  for (const mode of ['?7h', '?25h', '?1049l']) {
-    expect(top.raw.slice(top.raw.lastIndexOf('?1049h'))).toContain(`\u001b[${mode}`);
-  }
+  expectGivenBack(top);
 });
+
+/** Lines go on in the next row, there is a cursor, and it is the usual screen. */
+function expectGivenBack(top: Terminal): void {
+  expect(top.isAlternate).toBe(false);
+  const last = top.raw.slice(top.raw.lastIndexOf('?1049h'));
+  for (const mode of ['?7h', '?25h', '?1049l']) expect(last).toContain(`\u001b[${mode}`);
+}
 
 test('leaves the terminal as it was after a crash, and tells of it', async () => {
   const temp = new TempBus();
@@ -290,7 +293,7 @@ test('leaves the terminal as it was after a crash, and tells of it', async () =>
   process.kill(top.pid, 'SIGUSR2');
   const { code, same } = await top.ended;
   expect({ code: code !== 0, same }).toEqual({ code: true, same: true });
-  expect(top.isAlternate).toBe(false);
+  expectGivenBack(top);
   expect(top.text).toMatch(/the roof fell in/);
 });
 
