@@ -1,4 +1,5 @@
 /** What a failed command exits with and says: one line, and the next step in it. */
+import { printableLine } from '../../src/text.js';
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const;
 
@@ -34,7 +35,9 @@ export function exitCodeOf(error: unknown): number {
   return EXIT.failed;
 }
 
+/** Errors repeat what others wrote: a provider's words, the name of a file. */
 export function complain(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`warmline: ${message.trim().replace(/\s*\n\s*/g, ' ')}\n`);
+  const line = message.trim().replace(/\s*\n\s*/g, ' ');
+  process.stderr.write(`warmline: ${printableLine(line)}\n`);
 }

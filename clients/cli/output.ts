@@ -6,8 +6,15 @@ export { duration, printable, printableLine } from '../../src/text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
+/** JSON leaves these as they are, and a terminal obeys them. */
+const C1 = /[\u007f-\u009f]/g;
+
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  const json = JSON.stringify(value).replace(
+    C1,
+    (char) => `\\u00${char.charCodeAt(0).toString(16)}`,
+  );
+  process.stdout.write(`${json}\n`);
 }
 
 export function printText(text: string): void {
