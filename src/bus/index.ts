@@ -5,6 +5,7 @@ export {
 } from './admin/activity.js';
 export { selectAside } from './admin/aside.js';
 export { type Backup, BackupRefused, backUp } from './admin/backup.js';
+export { type ChangeFacts, factsOfChanged } from './admin/change-facts.js';
 export {
   type ChangeStatus,
   conversationOf,

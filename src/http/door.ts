@@ -15,6 +15,8 @@ import { DEFAULT_LIMITS, type HttpLimits } from './limits.js';
 import { chatRoute } from './openai/chat.js';
 import { modelsRoute } from './openai/models.js';
 import { TaskResults } from './openai/results.js';
+import { Push } from './push/push.js';
+import { pushRoutes } from './push/routes.js';
 import { mount, type Route } from './route.js';
 import { TaskBoard } from './tasks/board.js';
 import type { BusPlace } from './tasks/bus-holder.js';
@@ -64,6 +66,7 @@ class Door implements HttpDoor {
   readonly #app: FastifyInstance;
   readonly #gate: TokenGate;
   readonly #board: TaskBoard | undefined;
+  readonly #push: Push | undefined;
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
   readonly #names: ReadonlySet<string>;
@@ -89,6 +92,9 @@ class Door implements HttpDoor {
         ...{ bridge, clock, log },
       });
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { maxConnections } = this.#limits;
+    this.#push =
+      this.#board && place && new Push({ place, board: this.#board, maxConnections, clock, log });
     this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
   }
@@ -104,6 +110,7 @@ class Door implements HttpDoor {
 
   async drain(deadlineMs: number): Promise<void> {
     this.#draining.abort();
+    this.#push?.stop();
     this.#server.close();
     this.#server.closeIdleConnections();
     await this.#untilQuiet(deadlineMs);
@@ -114,10 +121,12 @@ class Door implements HttpDoor {
     this.#isClosed = true;
     this.#draining.abort();
     this.#stopping.abort();
+    this.#push?.stop();
     this.#server.close();
     this.#server.closeIdleConnections();
     await this.#untilQuiet(LAST_REPLY_MS);
     this.#server.closeAllConnections();
+    await this.#push?.close();
     await this.#board?.close();
     await this.#app.close();
   }
@@ -131,6 +140,10 @@ class Door implements HttpDoor {
     const board = () => {
       if (this.#board === undefined) throw failure(503, 'no_bus', NO_BUS);
       return this.#board;
+    };
+    const push = () => {
+      if (this.#push === undefined) throw failure(503, 'no_bus', NO_BUS);
+      return this.#push;
     };
     const results = new TaskResults(bridge, board);
     const draining = this.#draining.signal;
@@ -156,6 +169,7 @@ class Door implements HttpDoor {
       chatRoute(chat),
       modelsRoute(bridge, Math.floor(clock.wallUs() / 1e6)),
       ...pollingRoutes(board, results),
+      ...pushRoutes(push, board),
       ...healthRoutes(bridge, this.#board, () => draining.aborted),
     ];
   }

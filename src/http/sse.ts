@@ -3,8 +3,9 @@ import type { FastifyReply } from 'fastify';
 
 /** A reader that leaves more than this unread is dropped, in bytes. */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
-/** So is one that takes nothing of what waits for this long. */
+/** So is one that has not taken what waits for it in this time; more has longer. */
 const STALL_MS = 30_000;
+const SLOWEST_BYTES_PER_MS = 32;
 /** Proxies and clients give up on a connection without a sign of life, in milliseconds. */
 const COMMENT_EVERY_MS = 15_000;
 
@@ -13,20 +14,33 @@ export class EventStream {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #gone: () => void;
   readonly #comments: NodeJS.Timeout;
+  readonly #drained: () => void;
   #stall: NodeJS.Timeout | undefined;
   #begun = false;
   #over = false;
 
-  /** @param gone called once when the reader went away before `end` */
-  constructor(reply: FastifyReply, gone: () => void) {
+  /**
+   * @param gone called once when the reader went away before `end`
+   * @param drained called when it has taken all that waited for it
+   */
+  constructor(reply: FastifyReply, gone: () => void, drained: () => void = () => {}) {
     this.#reply = reply;
     this.#gone = gone;
+    this.#drained = drained;
     // What the hooks of the door set: the headers of a page that may read this.
     this.#headers = reply.getHeaders() as Record<string, string>;
     reply.hijack();
     reply.raw.once('close', () => this.#close());
-    reply.raw.on('drain', () => clearTimeout(this.#stall));
-    this.#comments = setInterval(() => this.#write(': still at work\n\n'), COMMENT_EVERY_MS);
+    reply.raw.on('drain', () => {
+      this.#endStall();
+      this.#drained();
+    });
+    this.#comments = setInterval(() => this.write(': still at work\n\n'), COMMENT_EVERY_MS);
+  }
+
+  /** Whether the reader takes what it is sent. */
+  get isReady(): boolean {
+    return !this.#over && !this.#reply.raw.writableNeedDrain;
   }
 
   /** Whether anything was sent: the status is settled then. */
@@ -35,12 +49,14 @@ export class EventStream {
   }
 
   send(data: object | '[DONE]'): void {
-    this.#write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+    this.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
   }
 
+  /** A stream that ends with nothing in it is a 204: an `EventSource` does not come again then. */
   end(): void {
     if (this.#over) return;
     this.#stop();
+    if (!this.#begun) this.#reply.raw.writeHead(204, this.#headers);
     this.#reply.raw.end();
   }
 
@@ -59,7 +75,8 @@ export class EventStream {
       .end(text);
   }
 
-  #write(text: string): void {
+  /** @param text whole events */
+  write(text: string | Buffer): void {
     if (this.#over) return;
     const { raw } = this.#reply;
     if (!this.#begun) {
@@ -74,9 +91,14 @@ export class EventStream {
     if (raw.write(text)) return;
     if (raw.writableLength > MAX_UNREAD_BYTES) raw.destroy();
     else {
-      clearTimeout(this.#stall);
-      this.#stall = setTimeout(() => raw.destroy(), STALL_MS);
+      const waitMs = STALL_MS + raw.writableLength / SLOWEST_BYTES_PER_MS;
+      this.#stall ??= setTimeout(() => raw.destroy(), waitMs);
     }
+  }
+
+  #endStall(): void {
+    clearTimeout(this.#stall);
+    this.#stall = undefined;
   }
 
   #close(): void {
@@ -88,6 +110,6 @@ export class EventStream {
   #stop(): void {
     this.#over = true;
     clearInterval(this.#comments);
-    clearTimeout(this.#stall);
+    this.#endStall();
   }
 }

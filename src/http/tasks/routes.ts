@@ -7,7 +7,7 @@ import type { TaskBoard } from './board.js';
 import { ActiveTasks, activeTask, TaskView, taskView } from './view.js';
 
 /** As the door gives them out; nothing else is looked up, or repeated to whoever asks. */
-const TASK_ID = /^task_[0-9a-f]{24}$/;
+export const TASK_ID = /^task_[0-9a-f]{24}$/;
 
 export const NO_BUS =
   'there are no tasks without a bus: start the server with --db FILE, or warmline up --db FILE';
@@ -22,7 +22,7 @@ export function pollingRoutes(board: () => TaskBoard, results: TaskResults): Rou
       serve: async ({ params }) => {
         const id = params.id ?? '';
         const task = TASK_ID.test(id) ? await board().read(id) : undefined;
-        if (task === undefined) throw missing(`Task ${id} not found`);
+        if (task === undefined) throw missingTask(id);
         return taskView(task, board().turnOf(task), await results.of(task));
       },
     }),
@@ -52,6 +52,10 @@ export function pollingRoutes(board: () => TaskBoard, results: TaskResults): Rou
       },
     }),
   ];
+}
+
+export function missingTask(id: string): HttpFailure {
+  return missing(`Task ${id} not found`);
 }
 
 function missing(detail: string): HttpFailure {

@@ -6,7 +6,7 @@ import { ChatCompletion } from '../openai/schema.js';
 const Status = z.enum(['pending', 'running', 'completed', 'failed', 'timeout', 'cancelled']);
 export type TaskStatus = z.infer<typeof Status>;
 
-const Progress = z.object({
+export const Progress = z.object({
   stage: z.enum(['queued', 'starting', 'running', 'tool_execution', 'generating_response']),
   message: z.string(),
   partial_response: z.string().optional().describe('the first 200 characters'),
@@ -43,7 +43,11 @@ export const ActiveTasks = z.object({
 });
 export type ActiveTask = z.infer<typeof ActiveTasks>['active_tasks'][number];
 
-export function statusOf({ state, outcome, errorCode }: DoorTask): TaskStatus {
+export function statusOf({
+  state,
+  outcome,
+  errorCode,
+}: Pick<DoorTask, 'state' | 'outcome' | 'errorCode'>): TaskStatus {
   if (state !== 'finished') return state;
   if (outcome === 'complete') return 'completed';
   // Taken off the queue by a person.
