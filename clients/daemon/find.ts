@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, thisProcess } from '../../src/bus/index.js';
 import { isLocked, takeLock } from './lock.js';
-import type { Place } from './place.js';
+import { type Place, requireOwn } from './place.js';
 import { type DaemonState, dropState, readState } from './state.js';
 
 export type Found =
@@ -22,6 +22,7 @@ const LOOK_AGAIN_MS = 20;
  * @throws ConfigError when the place cannot be used
  */
 export async function findDaemon(place: Place): Promise<Found> {
+  requireOwn(place);
   const deadline = performance.now() + PASSING_MS;
   for (;;) {
     const found = lookForDaemon(place);

@@ -1,6 +1,6 @@
 /** Where the daemon of a bus keeps what is its own. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Environment, stateHome } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
@@ -46,20 +46,44 @@ export function placeOf(db: string, environment: Environment): Place {
 
 /**
  * Makes the directory, for this user only.
- * @throws ConfigError when it cannot be made
+ * @throws ConfigError when it cannot be made, or is not only ours
  */
-export function makePlace({ dir }: Place): void {
+export function makePlace(place: Place): void {
+  const { dir } = place;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw unusable(dir, cause);
   }
+  requireOwn(place);
+}
+
+/**
+ * What is noted in a place gets signals, and what is linked there is written to.
+ * @throws ConfigError when another user could put something into it
+ */
+export function requireOwn({ dir }: Place): void {
+  let stats: Stats | undefined;
+  try {
+    stats = lstatSync(dir, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw unusable(dir, cause);
+  }
+  if (stats === undefined || (stats.isDirectory() && isOwn(stats))) return;
+  throw unusable(dir, { code: 'another user can change it' });
+}
+
+const OTHERS_WRITE = 0o022;
+
+/** Whether it belongs to this user, and nobody else can write to it. */
+export function isOwn({ uid, mode }: Stats): boolean {
+  return uid === (process.geteuid?.() ?? uid) && (mode & OTHERS_WRITE) === 0;
 }
 
 /** What in a place cannot be used, as the error that a person can do something about. */
 export function unusable(path: string, cause: unknown): ConfigError {
   return new ConfigError(
-    `${path} cannot be used (${(cause as NodeJS.ErrnoException).code ?? String(cause)}); a daemon keeps its log and state there: make it writable for this user, or set XDG_STATE_HOME to another directory`,
+    `${path} cannot be used (${(cause as NodeJS.ErrnoException).code ?? String(cause)}); a daemon keeps its log and state there: make it writable for this user only, or set XDG_STATE_HOME to another directory`,
     { cause },
   );
 }

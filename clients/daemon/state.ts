@@ -1,8 +1,17 @@
 /** What a daemon notes of itself, for those who ask for it or stop it. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { z } from 'zod';
 import { parseOwner } from '../../src/bus/index.js';
-import { type Place, unusable } from './place.js';
+import { isOwn, type Place, unusable } from './place.js';
 
 const text = z.string().max(8192);
 
@@ -22,17 +31,32 @@ const State = z.object({
 
 export type DaemonState = Readonly<z.infer<typeof State>>;
 
-/** Others are whole groups of processes. */
+/** Others are whole groups of processes, and the group of 1 is everybody. */
 function isPid(pid: number | undefined): boolean {
-  return Number.isSafeInteger(pid) && Number(pid) > 0;
+  return Number.isSafeInteger(pid) && Number(pid) > 1;
 }
 
-/** @returns undefined when there is none, or it cannot be understood */
+/** @returns undefined when there is none of this user, or it cannot be understood */
 export function readState({ state }: Place): DaemonState | undefined {
   try {
-    return State.parse(JSON.parse(readFileSync(state, 'utf8')));
+    return State.parse(JSON.parse(readOwn(state)));
   } catch {
     return undefined;
+  }
+}
+
+const MAX_BYTES = 65_536;
+
+/** What others have written could name any process of ours. */
+function readOwn(file: string): string {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  const descriptor = openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  try {
+    const stats = fstatSync(descriptor);
+    const isGood = stats.isFile() && stats.size <= MAX_BYTES && isOwn(stats);
+    return isGood ? readFileSync(descriptor, 'utf8') : '';
+  } finally {
+    closeSync(descriptor);
   }
 }
 

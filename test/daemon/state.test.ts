@@ -1,10 +1,19 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { lookForDaemon } from '../../clients/daemon/find.js';
 import { findDaemon, type Place, placeOf, tidy } from '../../clients/daemon/index.js';
 import { takeLock } from '../../clients/daemon/lock.js';
+import { makePlace } from '../../clients/daemon/place.js';
 import { type DaemonState, dropState, readState, writeState } from '../../clients/daemon/state.js';
 import { formatOwner, thisProcess } from '../../src/bus/index.js';
 import { ConfigError } from '../../src/errors.js';
@@ -56,8 +65,34 @@ test('whatever stands in the note of a daemon, it is understood or taken for non
       expect(state === undefined || Number.isSafeInteger(state.drainMs)).toBe(true);
     }),
   );
-  writeFileSync(place.state, toText({ ...aState(), owner: 'boot/ns/-1/7' }));
+  for (const pid of [-1, 0, 1]) {
+    writeFileSync(place.state, toText({ ...aState(), owner: `boot/ns/${pid}/7` }));
+    expect(readState(place)).toBeUndefined();
+  }
+});
+
+test('a note that another user can write names nobody who gets a signal', () => {
+  const place = aPlace();
+  writeState(place, aState());
+  chmodSync(place.state, 0o620);
   expect(readState(place)).toBeUndefined();
+  chmodSync(place.state, 0o644);
+  expect(readState(place)).toEqual(aState());
+  renameSync(place.state, `${place.state}.other`);
+  symlinkSync(`${place.state}.other`, place.state);
+  expect(readState(place)).toBeUndefined();
+});
+
+test('a place that another user can change is not used', async () => {
+  const place = aPlace();
+  chmodSync(place.dir, 0o777);
+  await expect(findDaemon(place)).rejects.toThrow(ConfigError);
+  expect(() => makePlace(place)).toThrow(/another user can change it/);
+  chmodSync(place.dir, 0o755);
+  expect(await findDaemon(place)).toEqual({ at: 'absent' });
+  renameSync(place.dir, `${place.dir}.other`);
+  symlinkSync(`${place.dir}.other`, place.dir);
+  expect(() => makePlace(place)).toThrow(/another user can change it/);
 });
 
 const toText = (value: unknown) => JSON.stringify(value);
