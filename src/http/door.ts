@@ -92,9 +92,11 @@ class Door implements HttpDoor {
         ...{ bridge, clock, log },
       });
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const { maxConnections } = this.#limits;
+    const { maxConnections, stallMs } = this.#limits;
     this.#push =
-      this.#board && place && new Push({ place, board: this.#board, maxConnections, clock, log });
+      this.#board &&
+      place &&
+      new Push({ place, board: this.#board, maxConnections, stallMs, clock, log });
     this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
   }

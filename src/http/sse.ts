@@ -15,6 +15,7 @@ export class EventStream {
   readonly #gone: () => void;
   readonly #comments: NodeJS.Timeout;
   readonly #drained: () => void;
+  readonly #stallMs: number;
   #stall: NodeJS.Timeout | undefined;
   #begun = false;
   #over = false;
@@ -22,11 +23,18 @@ export class EventStream {
   /**
    * @param gone called once when the reader went away before `end`
    * @param drained called when it has taken all that waited for it
+   * @param stallMs a reader that does not take what waits for it is dropped after this
    */
-  constructor(reply: FastifyReply, gone: () => void, drained: () => void = () => {}) {
+  constructor(
+    reply: FastifyReply,
+    gone: () => void,
+    drained: () => void = () => {},
+    stallMs = STALL_MS,
+  ) {
     this.#reply = reply;
     this.#gone = gone;
     this.#drained = drained;
+    this.#stallMs = stallMs;
     // What the hooks of the door set: the headers of a page that may read this.
     this.#headers = reply.getHeaders() as Record<string, string>;
     reply.hijack();
@@ -91,7 +99,7 @@ export class EventStream {
     if (raw.write(text)) return;
     if (raw.writableLength > MAX_UNREAD_BYTES) raw.destroy();
     else {
-      const waitMs = STALL_MS + raw.writableLength / SLOWEST_BYTES_PER_MS;
+      const waitMs = this.#stallMs + raw.writableLength / SLOWEST_BYTES_PER_MS;
       this.#stall ??= setTimeout(() => raw.destroy(), waitMs);
     }
   }

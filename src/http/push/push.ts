@@ -11,6 +11,8 @@ export interface PushOptions {
   readonly place: BusPlace;
   readonly board: TaskBoard;
   readonly maxConnections: number;
+  /** A reader that does not take what waits for it is dropped after this, in milliseconds. */
+  readonly stallMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -19,11 +21,13 @@ export class Push {
   readonly feed: ChangeFeed;
   readonly progress: ProgressWatch;
   readonly readers: Readers;
+  readonly stallMs: number;
 
-  constructor({ place, board, maxConnections, clock, log }: PushOptions) {
+  constructor({ place, board, maxConnections, stallMs, clock, log }: PushOptions) {
     this.feed = new ChangeFeed(place, clock, log);
     this.progress = new ProgressWatch(board);
     this.readers = new Readers(maxConnections);
+    this.stallMs = stallMs;
   }
 
   /** Sends every reader away. */

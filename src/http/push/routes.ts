@@ -10,6 +10,9 @@ import { frame, frames, HELLO, RESET } from './events.js';
 import type { Push } from './push.js';
 import { type Outlet, Subscription, type Wanted } from './subscription.js';
 
+const Query = z.looseObject({
+  last_event_id: z.string().optional().describe('for those who cannot send Last-Event-ID'),
+});
 const Stream = z.string().meta({ contentType: 'text/event-stream' });
 
 export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
@@ -18,9 +21,10 @@ export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
       method: 'GET',
       path: '/v1/events',
       summary: 'Every change of every question, as server-sent events',
+      query: Query,
       replies: { 200: Stream, 400: ErrorReply, 429: ErrorReply, 503: ErrorReply },
-      serve: async ({ request, reply }) => {
-        const after = lastEventId(request);
+      serve: async ({ query, request, reply }) => {
+        const after = lastEventId(request, query);
         return await stream(push(), reply, { tasks: undefined, after });
       },
     }),
@@ -28,13 +32,14 @@ export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
       method: 'GET',
       path: '/v1/polling/stream/:id',
       summary: 'The changes and the progress of one task, as server-sent events',
+      query: Query,
       replies: {
         200: Stream,
         204: z.undefined().describe('its end was told before'),
         ...{ 400: ErrorReply, 404: Detail, 429: ErrorReply, 503: ErrorReply },
       },
-      serve: async ({ params, request, reply }) => {
-        const after = lastEventId(request);
+      serve: async ({ params, query, request, reply }) => {
+        const after = lastEventId(request, query);
         const id = params.id ?? '';
         const task = TASK_ID.test(id) ? await board().read(id) : undefined;
         if (task === undefined) throw missingTask(id);
@@ -44,7 +49,11 @@ export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
   ];
 }
 
-async function stream({ feed, progress, readers }: Push, reply: FastifyReply, wanted: Wanted) {
+async function stream(
+  { feed, progress, readers, stallMs }: Push,
+  reply: FastifyReply,
+  wanted: Wanted,
+) {
   const leave = readers.enter();
   try {
     // While it can still be refused with a status of its own.
@@ -57,7 +66,7 @@ async function stream({ feed, progress, readers }: Push, reply: FastifyReply, wa
     subscription.end();
     leave();
   };
-  const events = new EventStream(reply, stop, () => subscription.wake());
+  const events = new EventStream(reply, stop, () => subscription.wake(), stallMs);
   const outlet: Outlet = {
     get isReady() {
       return events.isReady;
@@ -83,11 +92,13 @@ async function stream({ feed, progress, readers }: Push, reply: FastifyReply, wa
 }
 
 /** The number of the last event a reader had: `EventSource` sends a header, some stand-ins for it a query. */
-function lastEventId({ headers, query }: FastifyRequest): number | undefined {
-  const { last_event_id: inQuery } = query as { last_event_id?: unknown };
-  const text = headers['last-event-id'] ?? inQuery ?? '';
+function lastEventId(
+  { headers }: FastifyRequest,
+  { last_event_id: inQuery }: z.infer<typeof Query>,
+): number | undefined {
+  const text = String(headers['last-event-id'] ?? inQuery ?? '');
   if (text === '') return undefined;
-  const id = /^\d{1,16}$/.test(String(text)) ? Number(text) : undefined;
-  if (id !== undefined && Number.isSafeInteger(id)) return id;
+  const id = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(id)) return id;
   throw failure(400, 'bad_request', 'Last-Event-ID is the id of an event', 'last_event_id');
 }
