@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/agents/**/*.test.ts'],
     pool: 'forks',
+    // Its usual port is one for all.
+    env: { WARMLINE_HTTP_PORT: 'off' },
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 60_000,
