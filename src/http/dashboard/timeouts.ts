@@ -24,6 +24,8 @@ export interface TimeoutSettings {
 const DAYS = 7;
 /** To sort them takes a moment, in a process of its own: pages share what was found so long. */
 const SHARED_MS = 30_000;
+/** Rows that are listed; those with something to change go first, then those with most turns. */
+const MOST_ROWS = 300;
 
 interface Found {
   readonly bus: SqliteBus;
@@ -54,7 +56,10 @@ export class TimeoutAdvice {
     const planned = new Map(
       planApply(all, bounds).map((each) => [keyOf(each), each.timeoutMs] as const),
     );
-    const timeouts = all.map((each) => ({ ...each, plannedMs: planned.get(keyOf(each)) }));
+    const timeouts = all
+      .map((each) => ({ ...each, plannedMs: planned.get(keyOf(each)) }))
+      .sort((one, other) => weight(other) - weight(one) || other.samples - one.samples)
+      .slice(0, MOST_ROWS);
     return { days: DAYS, takenAtUs: found.atUs, settingMs, timeouts };
   }
 
@@ -85,6 +90,10 @@ export class TimeoutAdvice {
     });
     return found;
   }
+}
+
+function weight({ plannedMs }: { readonly plannedMs: number | undefined }): number {
+  return plannedMs === undefined ? 0 : 1;
 }
 
 function keyOf({ conversationId, engine }: { conversationId: string; engine: string }): string {

@@ -1,0 +1,2 @@
+/** Style sheets are bundled: they have nothing to import. */
+declare module '*.css';
