@@ -238,6 +238,17 @@ test('a lane that is not in order is told, and nothing is written', async () => 
   expect((await bus.claim(ONE)).length).toBe(0);
 });
 
+test('a retry of a question that no lane leads to says so, and does not go on trying', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const id = temp.ask(temp.addConversation(), 'hello');
+  const [lease] = await bus.claim(ONE);
+  if (!lease) throw new Error('nothing was leased');
+  await bus.release(lease);
+  await bus.write((db) => db.exec('DELETE FROM warmline_lanes'));
+  await expect(retryQuestion(bus, id)).rejects.toMatchObject({ code: 'bus_corrupt' });
+});
+
 test('who did what stands in the audit', async () => {
   const temp = new TempBus();
   const bus = temp.open();

@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../clock.js';
 import type { Bus } from '../bus.js';
 import type { SqliteBus } from '../sqlite/store.js';
+import { damaged } from '../sqlite/withdrawals.js';
 import { type QuestionDetails, questionDetails } from './details.js';
 import { redriveQuestions } from './redrive.js';
 
@@ -44,7 +45,7 @@ export interface RetriedQuestion {
 /**
  * Lets a question that waits for its next attempt be tried at once; one that failed or is dead is
  * asked anew, under a new message id, unless that goes on already.
- * @throws BusError
+ * @throws BusError `bus_corrupt` when its lane does not lead to the question
  */
 export async function retryQuestion(
   bus: SqliteBus,
@@ -73,16 +74,17 @@ export async function retryQuestion(
         return { outcome: 'finished', why: `question ${messageId} ended as "${found.status}"` };
     }
     const { waits } = found;
-    if (waits?.for === 'turn') {
+    if (waits === undefined) throw damaged(messageId);
+    if (waits.for === 'turn') {
       const why = `question ${waits.behindId} of its conversation comes before it`;
       return { outcome: 'waiting', why };
     }
-    if (waits?.for === 'parents') {
+    if (waits.for === 'parents') {
       return { outcome: 'waiting', why: `it depends on ${waits.ids.join(', ')}, not answered yet` };
     }
     // There is nothing to hurry when it has moved on by now: then it is looked at again.
-    if (waits?.for !== 'worker' && !(await hurry(bus, messageId))) continue;
-    return waits?.for === 'engine'
+    if (waits.for !== 'worker' && !(await hurry(bus, messageId))) continue;
+    return waits.for === 'engine'
       ? { outcome: 'waiting', why: `its engine takes no work: ${waits.code}, ${waits.message}` }
       : { outcome: 'ready' };
   }

@@ -104,7 +104,8 @@ export class Withdrawals {
   }
 }
 
-function damaged(id: number): BusError {
+/** For a question that its lane does not lead to. */
+export function damaged(id: number): BusError {
   return new BusError(
     'bus_corrupt',
     `the queue of question ${id} is not in order; "warmline verify --repair" puts that right`,
