@@ -79,6 +79,7 @@ class WarmBridge implements Bridge {
   #replayed = 0;
   #stopping = false;
   #drained: (() => void)[] = [];
+  readonly #observers: ((engine: string, outcome: QueryOutcome) => void)[] = [];
 
   constructor(options: BridgeOptions) {
     this.#clock = options.clock;
@@ -127,6 +128,10 @@ class WarmBridge implements Bridge {
     if (known?.flight !== undefined) return known.flight.follow(follower);
     if (known?.stored === undefined) return undefined;
     return tellLater(follower, known.stored.outcome, this.#hangar).detach;
+  }
+
+  observe(ended: (engine: string, outcome: QueryOutcome) => void): void {
+    this.#observers.push(ended);
   }
 
   models(): readonly ModelReport[] {
@@ -254,6 +259,7 @@ class WarmBridge implements Bridge {
     const { requestId } = flight.query;
     if (requestId !== undefined) this.#byRequestId.ended(requestId, flight, outcome);
     flight.desk.tally.add(outcome);
+    for (const ended of this.#observers) ended(flight.desk.name, outcome);
     this.#open -= 1;
     if (this.#open > 0 || this.#drained.length === 0) return;
     for (const resolve of this.#drained.splice(0)) resolve();

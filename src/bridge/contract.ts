@@ -88,6 +88,8 @@ export interface Bridge {
    * @returns what ends it, or undefined when nothing is known of such a query
    */
   follow(requestId: string, follower: QueryListener): (() => void) | undefined;
+  /** Tells of the end of every query: which engine it was for, and how it ended. */
+  observe(ended: (engine: string, outcome: QueryOutcome) => void): void;
   /** Every engine, the default one first. */
   models(): readonly ModelReport[];
   /** The engine that claims this `model`; undefined: the default one answers, for nobody does. */

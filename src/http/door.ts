@@ -12,6 +12,8 @@ import { envelope, failure, type HttpFailure, toFailure } from './errors.js';
 import { bearerToken, judgeSite } from './guard.js';
 import { healthRoutes } from './health.js';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.js';
+import { Metrics } from './metrics/metrics.js';
+import { metricsRoute } from './metrics/route.js';
 import { chatRoute } from './openai/chat.js';
 import { modelsRoute } from './openai/models.js';
 import { TaskResults } from './openai/results.js';
@@ -67,6 +69,7 @@ class Door implements HttpDoor {
   readonly #gate: TokenGate;
   readonly #board: TaskBoard | undefined;
   readonly #push: Push | undefined;
+  readonly #metrics: Metrics;
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
   readonly #names: ReadonlySet<string>;
@@ -97,6 +100,11 @@ class Door implements HttpDoor {
       this.#board &&
       place &&
       new Push({ place, board: this.#board, maxConnections, stallMs, clock, log });
+    this.#metrics = new Metrics({
+      bridge,
+      bus: this.#board && { open: this.#board.bus.bind(this.#board) },
+      readers: () => this.#push?.readers.count ?? 0,
+    });
     this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
   }
@@ -172,6 +180,7 @@ class Door implements HttpDoor {
       modelsRoute(bridge, Math.floor(clock.wallUs() / 1e6)),
       ...pollingRoutes(board, results),
       ...pushRoutes(push, board),
+      metricsRoute(this.#metrics),
       ...healthRoutes(bridge, this.#board, () => draining.aborted),
     ];
   }
@@ -202,6 +211,9 @@ class Door implements HttpDoor {
     app.addHook('onRequest', async (request, reply) => this.#admit(request, reply));
     app.addHook('onSend', async (_request, reply) => {
       if (this.#draining.signal.aborted) reply.header('connection', 'close');
+    });
+    app.addHook('onResponse', async ({ routeOptions }, reply) => {
+      this.#metrics.replied(routeOptions.url, reply.raw.statusCode, reply.elapsedTime / 1000);
     });
     app.setNotFoundHandler((_request, reply) => {
       void send(reply, failure(404, 'not_found', 'there is no such address; see docs/http.md'));

@@ -84,6 +84,8 @@ export class ScriptedBridge implements Bridge {
 
   follow(): undefined {}
 
+  observe(): void {}
+
   models(): [] {
     return [];
   }
