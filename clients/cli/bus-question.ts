@@ -17,7 +17,7 @@ import {
   pollUntilComplete,
   type WaitOptions,
 } from '../monitor/index.js';
-import { UsageError } from './failure.js';
+import { asUsageError } from './failure.js';
 import { statusText } from './question-report.js';
 import { nobodyWorks } from './worker-report.js';
 
@@ -49,7 +49,7 @@ export interface BusAnswer {
  * @throws BusError when it cannot be written
  */
 export async function sendQuestion(bus: Bus, question: NewBusQuestion): Promise<SentQuestion> {
-  const { queryId, message, metadata } = await compose(question);
+  const { queryId, message, metadata } = await composeQuestion(question).catch(asUsageError);
   const conversationId =
     question.conversationId ??
     (await bus.createConversation({ roleA: 'asker', roleB: 'warmline' }));
@@ -62,15 +62,6 @@ export async function sendQuestion(bus: Bus, question: NewBusQuestion): Promise<
       });
     });
   return { messageId, conversationId, queryId };
-}
-
-/** @throws UsageError */
-async function compose(question: QuestionText) {
-  try {
-    return await composeQuestion(question);
-  } catch (error) {
-    throw error instanceof RangeError ? new UsageError(error.message) : error;
-  }
 }
 
 /**

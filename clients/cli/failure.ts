@@ -15,6 +15,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** For a promise about what a person gave. @throws UsageError for what is out of range, else what is given */
+export function asUsageError(error: unknown): never {
+  throw error instanceof RangeError ? new UsageError(error.message) : error;
+}
+
 /**
  * States of a bus that only a person can change. The others pass by themselves. By name and code
  * rather than by class, so that a command which needs no SQLite does not load it to fail.

@@ -112,7 +112,7 @@ Nothing is lost by force either: what it was at is handed out again.`,
     poll
       .command('add')
       .description('put a question of one module to another on the bus')
-      .argument('[question]', 'the question; without it, it is read from standard input')
+      .argument('[question]', 'the question; - reads it from standard input, and so does none')
       .requiredOption(
         '--task-id <ID>',
         'a name of your own for it: its answer bears it as query_id',

@@ -18,10 +18,10 @@ export class DaemonRuns extends Error {
 
 /** Which daemon it is, for people. */
 function whoRuns(found: Found, lock: string): string {
-  const { state } = found as { state?: DaemonState };
-  if (found.at !== 'running' || state === undefined) {
+  if (found.at !== 'running') {
     return `it cannot be seen from here, it may be in another container; fuser ${lock} finds it`;
   }
+  const { state } = found;
   const since = new Date(state.startedAtUs / 1000).toISOString().slice(0, 19);
   return `pid ${pidOf(state)} since ${since}Z, log ${state.log}`;
 }

@@ -81,12 +81,9 @@ function lastError(db: Database, session: Side): LastError | undefined {
                         ORDER BY question_id DESC LIMIT :most))
        ORDER BY atUs DESC LIMIT 1`,
     )
-    .get({ session, most: FAILED_ROWS }) as (Omit<LastError, 'message'> & StoredText) | undefined;
+    .get({ session, most: FAILED_ROWS }) as ErrorRow | undefined;
   if (row === undefined) return undefined;
-  const { message, code, ...rest } = row;
-  return { ...rest, code: String(code), message: message === null ? undefined : String(message) };
+  return { ...row, message: row.message === null ? undefined : String(row.message) };
 }
 
-interface StoredText {
-  readonly message: unknown;
-}
+type ErrorRow = Omit<LastError, 'message'> & { readonly message: unknown };

@@ -13,6 +13,7 @@ import {
 import { clientOptions } from '../../bridge-client.js';
 import { openBus } from '../../bus-file.js';
 import { complain, EXIT } from '../../failure.js';
+import { interruptible } from '../../interrupt.js';
 import { flagsOf, needBus, settingsFor, toCommandLine, type Words } from '../../options.js';
 import { paint, printableLine, printJson, printText, StatusLine } from '../../output.js';
 import { AUTOPOLL } from '../../sections.js';
@@ -112,15 +113,10 @@ async function requireLock(bus: SqliteBus, waitMs: number): Promise<void> {
 }
 
 /** Interrupted, it leaves no daemon that nobody was told of. */
-async function launchDaemon(place: Place, words: Words, readyMs: number): Promise<Launched> {
-  const interrupt = new AbortController();
-  const stop = () => interrupt.abort();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, stop);
+function launchDaemon(place: Place, words: Words, readyMs: number): Promise<Launched> {
   const flags = toCommandLine(flagsOf(words, AUTOPOLL), AUTOPOLL);
-  return launch({
-    place,
-    words: [MAIN, 'poll', 'run', ...flags],
-    readyMs,
-    signal: interrupt.signal,
-  });
+  return interruptible(
+    () => 'the start was interrupted',
+    (signal) => launch({ place, words: [MAIN, 'poll', 'run', ...flags], readyMs, signal }),
+  );
 }

@@ -73,10 +73,6 @@ function lookAtBus(db: string, session: Side, isAlive: boolean): BusPart {
   }
 }
 
-function uptimeMs({ startedAtUs }: DaemonState): number {
-  return Math.max(0, Math.round((systemClock.wallUs() - startedAtUs) / 1000));
-}
-
 function perMinute({ finished }: Activity): number {
   return Number((finished / (ACTIVITY_WINDOW_MS / 60_000)).toFixed(1));
 }
@@ -91,7 +87,7 @@ function asJson({ place, found, bridge, bus }: Report) {
     alive: found.at !== 'absent',
     pid: state === undefined ? null : pidOf(state),
     started_at: state === undefined ? null : timeOf(state.startedAtUs),
-    uptime_ms: state === undefined ? null : uptimeMs(state),
+    uptime_ms: state === undefined ? null : ageMs(state.startedAtUs),
     db: place.bus,
     log_file: place.log,
     bridge: bridgeWire(bridge),
@@ -147,7 +143,7 @@ function daemonLines({ bus, log }: Place, found: Found): string[][] {
     case 'hidden':
       return [['daemon', 'runs, and cannot be seen from here'], logLine];
     case 'running': {
-      const up = duration(uptimeMs(found.state));
+      const up = duration(ageMs(found.state.startedAtUs));
       const text = `${paint('green', 'runs')}: pid ${pidOf(found.state)}, for ${up}`;
       return [['daemon', text], logLine];
     }
