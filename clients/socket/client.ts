@@ -212,6 +212,8 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
       queueMicrotask(() => exchange.fail(closedError()));
     } else if (signal?.aborted === true) {
       queueMicrotask(() => exchange.cancel(signal.reason));
+    } else if (this.#state.at === 'ready' && this.#flight.hasRoom(this.#state.limits.maxInFlight)) {
+      this.#send(this.#state, exchange);
     } else {
       this.#flight.wait(exchange);
       this.#pump();
@@ -222,15 +224,19 @@ export class BridgeClient extends EventEmitter<BridgeClientEvents> {
   /** Sends what the server allows of what waits. */
   #pump(): void {
     while (this.#state.at === 'ready') {
-      const { link, limits } = this.#state;
+      const { limits } = this.#state;
       const exchange = this.#flight.next(this.#flight.onWire >= limits.maxInFlight);
       if (exchange === undefined) return;
-      this.#flight.sent(exchange);
-      try {
-        link.send(exchange.toLine(limits.maxLineBytes));
-      } catch (error) {
-        queueMicrotask(() => exchange.fail(error as BridgeError));
-      }
+      this.#send(this.#state, exchange);
+    }
+  }
+
+  #send({ link, limits }: Extract<State, { at: 'ready' }>, exchange: Exchange): void {
+    this.#flight.sent(exchange);
+    try {
+      link.send(exchange.toLine(limits.maxLineBytes));
+    } catch (error) {
+      queueMicrotask(() => exchange.fail(error as BridgeError));
     }
   }
 

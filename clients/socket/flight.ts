@@ -22,6 +22,11 @@ export class Flight {
     return this.#sent.size + this.#recalled.size;
   }
 
+  /** Whether one more may be sent at once: nothing waits that would go before it. */
+  hasRoom(maxInFlight: number): boolean {
+    return this.#waiting === 0 && this.onWire < maxInFlight;
+  }
+
   wait(exchange: Exchange): void {
     const lane = this.#lanes.get(exchange.priority);
     if (lane === undefined) this.#lanes.set(exchange.priority, new Set([exchange]));

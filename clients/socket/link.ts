@@ -5,7 +5,7 @@
 import { connect as dial, type Socket } from 'node:net';
 import { z } from 'zod';
 import { failpoint } from '../../src/failpoints/index.js';
-import { DEFAULT_MAX_LINE_BYTES, LineFramer } from '../../src/protocol/index.js';
+import { DEFAULT_MAX_LINE_BYTES, encodingOf, LineFramer } from '../../src/protocol/index.js';
 import type { ReplyObject } from './answer.js';
 import { BridgeError, badReply, fromErrorReply } from './errors.js';
 
@@ -93,7 +93,7 @@ export class Link {
     if (this.#phase !== 'up' || this.#outbox === '') return;
     const lines = this.#outbox;
     this.#outbox = '';
-    this.#socket.write(lines);
+    this.#socket.write(lines, encodingOf(lines));
     failpoint('send.post');
   }
 

@@ -132,3 +132,10 @@ function turnFields({ engine, elapsedMs, queuedMs, firstByteMs }: FailedTurn) {
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
+
+const ASCII = /^\p{ASCII}*$/u;
+
+/** How lines are written to a socket: encoding plain ASCII costs more than looking at it. */
+export function encodingOf(lines: string): 'latin1' | 'utf8' {
+  return ASCII.test(lines) ? 'latin1' : 'utf8';
+}

@@ -1,12 +1,10 @@
 /** What Node's sockets do not do by themselves. */
 import type { Socket } from 'node:net';
 import { failpoint } from '../failpoints/index.js';
+import { encodingOf } from '../protocol/index.js';
 
-const ASCII = /^\p{ASCII}*$/u;
-
-/** Plain ASCII goes out as it is: encoding it costs more than looking at it. */
 export function writeText(socket: Socket, text: string, onWritten: () => void): void {
-  socket.write(text, ASCII.test(text) ? 'latin1' : 'utf8', onWritten);
+  socket.write(text, encodingOf(text), onWritten);
   failpoint('reply.post');
 }
 

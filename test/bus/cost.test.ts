@@ -32,7 +32,8 @@ describe('history costs nothing:', () => {
     const found = plans(new TempBus());
     const rowid = (table: string) => `SEARCH ${table} USING INTEGER PRIMARY KEY`;
     expect(found.get('nextUnread')).toBe(`${rowid('messages')} (rowid>?)`);
-    expect(found.get('page')).toBe(`${rowid('messages')} (rowid>?)`);
+    expect(found.get('page')).toBe(`${rowid('messages')} (rowid>? AND rowid<?)`);
+    expect(found.get('pageEnd')).toContain(`${rowid('messages')} (rowid>?)`);
     expect(found.get('lastMessage')).toBe('SEARCH messages');
     for (const name of ['lease', 'renew', 'unlease', 'reap', 'endLane', 'expireLane']) {
       expect(found.get(name)).toContain(rowid('warmline_lanes'));
@@ -42,7 +43,7 @@ describe('history costs nothing:', () => {
     for (const table of ['l', 'h', 'n', 'm']) {
       expect(found.get('lanes')).toContain(rowid(table));
     }
-    expect(found.get('keepLane')).toContain(rowid('warmline_lanes'));
+    expect(found.get('keepLanes')).toContain(rowid('warmline_lanes'));
     expect(found.get('markRead')).toContain(rowid('messages'));
     expect(found.get('dropWork')).toContain(rowid('warmline_work'));
   });

@@ -167,7 +167,9 @@ export class Answers {
     const answerIds = sql.insertAnswers(answers);
     failpoint('ans.insert');
     sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Answered, row)));
-    sql.insertDone(written.map((each, at) => this.#doneRow(each, answerIds[at] ?? null)));
+    const done = written.map((each, at) => this.#doneRow(each, answerIds[at] ?? null));
+    // In the order of the table, so that each of its pages is written to once.
+    sql.insertDone(done.sort(([one], [other]) => one - other));
     failpoint('ans.sidecar');
     for (const { answer } of written) this.#settlements.count(outcomeOf(answer));
   }

@@ -30,7 +30,7 @@ export function bulkInsert<Row extends readonly unknown[]>(
       for (let row = at; row < at + count; row += 1) {
         for (const value of rows[row] ?? []) values.push(value);
       }
-      const last = Number((count === 1 ? single : many).run(values).lastInsertRowid);
+      const last = Number((count === 1 ? single : many).run(...values).lastInsertRowid);
       for (let before = count - 1; before >= 0; before -= 1) ids.push(last - before);
       at += count;
     }

@@ -15,8 +15,12 @@ import type { Statements } from './statements.js';
 
 /** A claim takes up nothing further after this time: others wait for the write lock. */
 const BUDGET_MS = 12;
-/** Of which taking in new rows may use this much, so that there is always time to lease. */
-const INGEST_BUDGET_MS = 8;
+/**
+ * Of which taking in new rows may use this much. The rest is for leasing: as long as a backlog is
+ * taken in faster than it is leased, some conversations run ahead of others, and their rows lie far
+ * apart for the rest of the drain.
+ */
+const INGEST_BUDGET_MS = 5;
 /** Rows marked as ignored, and conversations taken up again, in one transaction. */
 const PAGE = 200;
 /**
@@ -187,23 +191,20 @@ export class Claims {
       seenAtUs: head.seenAtUs,
       claimedAtUs: Math.max(nowUs, head.seenAtUs),
     }));
-    const fromKept = kept.map(({ completed, id, rankUs, seenAtUs, message, metadata }) => {
-      const { lane, conversationId } = completed;
-      const token = `${stem}${lane}`;
-      const claimedAtUs = Math.max(nowUs, seenAtUs);
-      sql.keepLane.run(id, rankUs, claimedAtUs, token, owner, untilUs, lane);
-      const question = parseTaken(message, metadata);
-      return {
-        questionId: id,
-        conversationId,
-        lane,
-        token,
-        attempt: 1,
-        question,
-        seenAtUs,
-        claimedAtUs,
-      };
-    });
+    if (kept.length > 0) {
+      const lanes = JSON.stringify(kept.map(({ completed }) => completed.lane));
+      sql.keepLanes.run(nowUs, nowUs, stem, owner, untilUs, lanes);
+    }
+    const fromKept = kept.map(({ completed, id, seenAtUs, message, metadata }) => ({
+      questionId: id,
+      conversationId: completed.conversationId,
+      lane: completed.lane,
+      token: `${stem}${completed.lane}`,
+      attempt: 1,
+      question: parseTaken(message, metadata),
+      seenAtUs,
+      claimedAtUs: Math.max(nowUs, seenAtUs),
+    }));
     return [...fromFree, ...fromKept];
   }
 }

@@ -85,14 +85,16 @@ export class Ingest {
     const entries: Entry[] = [];
     let cursor = after;
     for (;;) {
-      const rows = sql.page.all(this.#session, cursor, PAGE_ROWS);
-      for (const row of rows) {
-        const entry = sort(row[3] === LARGE ? wholeRow(sql, row) : row);
+      // Most rows after a backlog are answers of ours: they are counted, and only others are read.
+      const [lastId, rows] = sql.pageEnd.get(cursor, PAGE_ROWS) ?? [null, 0];
+      for (const row of sql.page.all(cursor, lastId, this.#session)) {
+        const entry = sort(row[2] === LARGE ? wholeRow(sql, row) : row);
         if (entry) entries.push(entry);
         cursor = row[0];
-        if (row[3] === LARGE && isLate()) return { entries, cursor, more: true };
+        if (row[2] === LARGE && isLate()) return { entries, cursor, more: true };
       }
-      if (rows.length < PAGE_ROWS) return { entries, cursor, more: false };
+      cursor = lastId ?? cursor;
+      if (rows < PAGE_ROWS) return { entries, cursor, more: false };
       if (isLate()) return { entries, cursor, more: true };
     }
   }
@@ -154,15 +156,15 @@ interface Taken {
 
 /** A row whose text was left out of its page because many of the kind would not fit in memory. */
 function wholeRow(sql: Statements, row: NewRow): NewRow {
-  const [id, conversation, ours, size] = row;
-  const [message, metadata] = (ours && sql.textOf.get(id)) || [null, null];
-  return [id, conversation, ours, size, message, metadata];
+  const [id, conversation, size] = row;
+  const [message, metadata] = sql.textOf.get(id) ?? [null, null];
+  return [id, conversation, size, message, metadata];
 }
 
 function sort(row: NewRow): Entry | undefined {
-  const [id, conversation, ours, size, message, metadata] = row;
+  const [id, conversation, size, message, metadata] = row;
   // Without a conversation nobody can be answered, and no lane can hold it.
-  if (!ours || typeof conversation !== 'string') return undefined;
+  if (typeof conversation !== 'string') return undefined;
   const glance = size === OVERSIZED ? UNREAD : glanceAt(message, metadata);
   return { id, conversation, glance };
 }

@@ -1,7 +1,7 @@
 /** The statements that only look: what people and programs ask of the bus. */
 import type { Database } from 'better-sqlite3';
 import type { StoredAttempt } from './attempts.js';
-import type { LaneCount, Named } from './rows.js';
+import type { LaneCount, Named, Positional } from './rows.js';
 
 /** Only the conversations of a JSON list, or all of them. */
 export const AMONG = (column: string) =>
@@ -10,6 +10,8 @@ export const AMONG = (column: string) =>
 export function prepareReads(db: Database) {
   const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
   return {
+    /** Changes with each commit of another connection. */
+    dataVersion: db.prepare('PRAGMA data_version').pluck() as unknown as Positional<[], number>,
     laneCounts: one<{ session: string; nowUs: number }, LaneCount>(
       `SELECT state, sum(ready_at_us > :nowUs) AS delayed, count(*) AS lanes,
               sum(unfinished) AS unfinished

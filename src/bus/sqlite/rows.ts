@@ -10,13 +10,12 @@ export interface HeadsParams {
   without: string | null;
 }
 
+/** Addressed to our side and unread. */
 export type NewRow = readonly [
   id: number,
   conversation: unknown,
-  /** Addressed to our side and unread. */
-  ours: 0 | 1 | null,
-  /** Null where it is not ours, `LARGE`, or `OVERSIZED` and so never read. */
   size: 0 | typeof LARGE | typeof OVERSIZED,
+  /** Null, as the metadata, where the row is `LARGE`, or `OVERSIZED` and so never read. */
   message: unknown,
   metadata: unknown,
 ];

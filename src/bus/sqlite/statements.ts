@@ -81,13 +81,16 @@ export function prepareStatements(db: Database) {
       `SELECT count(*) AS rows, min(id), julianday(timestamp) AS day FROM messages
        WHERE id > :after AND ${OURS}`,
     ),
-    page: tuples<[session: string, after: number, limit: number], NewRow>(
-      `SELECT id, conversation_id, ours, (bytes > ${MAX_PLAIN_BYTES}) + (bytes > ${MAX_QUESTION_BYTES}),
-              CASE WHEN ours AND bytes <= ${MAX_PLAIN_BYTES} THEN message END,
-              CASE WHEN ours AND bytes <= ${MAX_PLAIN_BYTES} THEN metadata END
-       FROM (SELECT id, conversation_id, message, metadata, ${isFor('?')} AS ours,
-                    ${sizeOf('messages')} AS bytes
-             FROM messages WHERE id > ? ORDER BY id LIMIT ?)`,
+    pageEnd: tuples<[after: number, limit: number], readonly [lastId: number | null, rows: number]>(
+      `SELECT max(id), count(*) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ?)`,
+    ),
+    page: tuples<[after: number, lastId: number | null, session: string], NewRow>(
+      `SELECT id, conversation_id, (bytes > ${MAX_PLAIN_BYTES}) + (bytes > ${MAX_QUESTION_BYTES}),
+              CASE WHEN bytes <= ${MAX_PLAIN_BYTES} THEN message END,
+              CASE WHEN bytes <= ${MAX_PLAIN_BYTES} THEN metadata END
+       FROM (SELECT id, conversation_id, message, metadata, ${sizeOf('messages')} AS bytes
+             FROM messages WHERE id > ? AND id <= ? AND ${isFor('?')})
+       ORDER BY id`,
     ),
     textOf: tuples<[id: number], readonly [message: unknown, metadata: unknown]>(
       `SELECT message, metadata FROM messages WHERE id = ?`,
@@ -202,22 +205,25 @@ export function prepareStatements(db: Database) {
        LEFT JOIN messages m ON m.id = n.question_id
        LEFT JOIN conversations c ON c.id = l.conversation_id`,
     ),
-    /** Moves a leased lane to its next question and leases that, in one. */
-    keepLane: hot<
+    /** Moves leased lanes to their next questions and leases these, in one. */
+    keepLanes: hot<
       [
-        head: number,
-        rankUs: number,
         nowUs: number,
-        token: string,
+        nowUs: number,
+        tokenStem: string,
         owner: string,
         untilUs: number,
-        lane: number,
+        lanes: string,
       ]
     >(
       `UPDATE warmline_lanes
-       SET head_id = ?, unfinished = unfinished - 1, rank_us = ?, attempts = 1, last_error = NULL,
-           claimed_at_us = ?, lease_token = ?, lease_owner = ?, lease_until_us = ?
-       WHERE lane_id = ?`,
+       SET (head_id, rank_us, claimed_at_us) =
+             (SELECT n.question_id, ? - n.priority * 1000000, max(?, n.seen_at_us)
+              FROM warmline_work h JOIN warmline_work n ON n.question_id = h.next_id
+              WHERE h.question_id = head_id),
+           unfinished = unfinished - 1, attempts = 1, last_error = NULL,
+           lease_token = ? || lane_id, lease_owner = ?, lease_until_us = ?
+       WHERE lane_id IN (SELECT value FROM json_each(?))`,
     ),
     insertAnswers: bulkInsert<AnswerRow>(
       db,

@@ -359,7 +359,7 @@ export class SqliteBus implements Bus {
 
   #dataVersion(): number {
     try {
-      return this.#bus.db.pragma('data_version', { simple: true }) as number;
+      return this.#bus.sql.dataVersion.get() ?? -1;
     } catch {
       return -1;
     }
