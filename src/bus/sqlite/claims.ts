@@ -16,11 +16,10 @@ import type { Statements } from './statements.js';
 /** A claim takes up nothing further after this time: others wait for the write lock. */
 const BUDGET_MS = 12;
 /**
- * Of which taking in new rows may use this much. The rest is for leasing: as long as a backlog is
- * taken in faster than it is leased, some conversations run ahead of others, and their rows lie far
- * apart for the rest of the drain.
+ * Of which taking in new rows may use this much. The rest is for leasing, so that the conversations
+ * of a backlog begin together: those that do stay together, and their rows lie on the same pages.
  */
-const INGEST_BUDGET_MS = 5;
+const INGEST_BUDGET_MS = 3;
 /** Rows marked as ignored, and conversations taken up again, in one transaction. */
 const PAGE = 200;
 /**
