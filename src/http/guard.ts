@@ -50,7 +50,7 @@ export function judgeSite(headers: SiteHeaders, site: Site): SiteVerdict {
 }
 
 function hostName(host: string): string {
-  return /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host)?.[1] ?? '';
+  return /^(\[[0-9a-f]*:[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host)?.[1] ?? '';
 }
 
 /** An address written out leads to no other machine, so no name server of others can misuse it. */

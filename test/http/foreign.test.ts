@@ -165,14 +165,24 @@ test('a host is ours by what it is, not by how it looks', () => {
   for (const host of ['127.0.0.1', '127.9.9.9:80', '[::1]', '192.0.2.7:3010', 'BOX.local:1']) {
     expect(judge(host), host).toBe('program');
   }
-  for (const host of ['', '192.0.2.8', 'a.box.local', '127.0.0.1:x', 'box.local.', '[::2]', '0']) {
+  for (const host of [
+    '',
+    '192.0.2.8',
+    'a.box.local',
+    '127.0.0.1:x',
+    'box.local.',
+    '[::2]',
+    '0',
+    '[127.0.0.1]',
+  ]) {
     expect(judge(host), host).toBe('no');
   }
 });
 
 test('no name and no origin of others is taken for ours, however it is written', () => {
   const word = fc.stringMatching(/^[a-z0-9.:@[\]\\/#?-]{0,24}$/);
-  const ours = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[0*(:0*)*:0*1\])(:\d{1,5})?$/;
+  const ours =
+    /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[0*(:0*)*:0*1\]|\[::ffff:[0-9a-f.:]+\])(:\d{1,5})?$/;
   fc.assert(
     fc.property(word, word, fc.constantFrom('localhost', '127.0.0.1', ''), (a, b, name) => {
       const host = `${a}${name}${b}`;
@@ -187,6 +197,6 @@ test('no name and no origin of others is taken for ours, however it is written',
       const page = { host: 'localhost:3010', origin: `http://${host}`, fetchSite: undefined };
       if (host !== 'localhost:3010') expect(judgeSite(page, site).admit).toBe('no');
     }),
-    { numRuns: 2000 },
+    { numRuns: 5000 },
   );
 });
