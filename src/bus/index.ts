@@ -61,7 +61,7 @@ export {
   type PartnerMessage,
   readMessages,
   takeMessages,
-} from './admin/partner-messages.js';
+} from './admin/partners/messages.js';
 export {
   actAs,
   audit,
@@ -74,7 +74,8 @@ export {
   sendAs,
   setStatus,
   writerOf,
-} from './admin/partners.js';
+} from './admin/partners/partners.js';
+export { sealedQuestion } from './admin/partners/seals.js';
 export { type PutTask, putTask, type Task } from './admin/put-task.js';
 export {
   type Bounds,
@@ -93,7 +94,6 @@ export {
   redriveQuestions,
 } from './admin/redrive.js';
 export { DAILY_DAYS, forgetOld } from './admin/retention.js';
-export { sealedQuestion } from './admin/seals.js';
 export { type Series, seriesOf } from './admin/series.js';
 export {
   changeTimeouts,
@@ -104,7 +104,7 @@ export {
   TimeoutTable,
 } from './admin/timeouts.js';
 export { seenUnfinished } from './admin/unfinished.js';
-export { verifyBus } from './admin/verify.js';
+export { verifyBus } from './admin/verify/verify.js';
 export { VIEW_NAMES } from './admin/views.js';
 export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
 export {

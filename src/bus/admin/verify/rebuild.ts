@@ -1,9 +1,9 @@
 /** Makes a lane anew: links, ends, count and state, in transactions that stay short. */
 import type { Database } from 'better-sqlite3';
-import { isGone } from '../owner.js';
-import type { MendStep } from './verify-finding.js';
-import { isTooFar, type Lane, type Look } from './verify-lane-state.js';
-import type { Owed } from './verify-lanes.js';
+import { isGone } from '../../owner.js';
+import type { MendStep } from './finding.js';
+import { isTooFar, type Lane, type Look } from './lane-state.js';
+import type { Owed } from './lanes.js';
 
 /** Rows written in one transaction. */
 const PAGE = 500;

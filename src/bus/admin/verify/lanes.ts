@@ -3,11 +3,11 @@
  * through no other. A lane that does not is made anew from the questions themselves.
  */
 import type { Database } from 'better-sqlite3';
-import type { Glance } from '../question.js';
-import type { Finding } from './verify-finding.js';
-import { faultsOf, isHeld, type Lane, type Look } from './verify-lane-state.js';
-import { rebuild } from './verify-rebuild.js';
-import type { Unheld } from './verify-unheld.js';
+import type { Glance } from '../../question.js';
+import type { Finding } from './finding.js';
+import { faultsOf, isHeld, type Lane, type Look } from './lane-state.js';
+import { rebuild } from './rebuild.js';
+import type { Unheld } from './unheld.js';
 
 /** Sides that some warmline answers for. */
 export const DRAINED = `

@@ -3,9 +3,9 @@
  * so it is found again by a name that tells nothing of the token and that nobody can guess.
  */
 import { createHmac } from 'node:crypto';
-import { isOpen } from '../sqlite/sql-time.js';
-import type { SqliteBus } from '../sqlite/store.js';
-import { naiveUtc } from '../stamp.js';
+import { isOpen } from '../../sqlite/sql-time.js';
+import type { SqliteBus } from '../../sqlite/store.js';
+import { naiveUtc } from '../../stamp.js';
 
 export interface SealedQuestion {
   readonly seal: string;

@@ -4,8 +4,8 @@
  * away lack only the read mark; the others are owed an answer.
  */
 import type { Database } from 'better-sqlite3';
-import { type Glance, glanceAt, MAX_QUESTION_BYTES } from '../question.js';
-import { MAX_FINDINGS } from './verify-finding.js';
+import { type Glance, glanceAt, MAX_QUESTION_BYTES } from '../../question.js';
+import { MAX_FINDINGS } from './finding.js';
 
 export interface Unheld {
   readonly id: number;

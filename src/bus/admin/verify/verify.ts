@@ -9,13 +9,13 @@
  * transactions and shows no difference. Each mend is a short transaction of its own that first makes
  * sure that nothing has changed since; what has is looked at again in the next round.
  */
-import { type Clock, systemClock } from '../../clock.js';
-import { thisProcess } from '../owner.js';
-import type { SqliteBus } from '../sqlite/store.js';
-import { findInCounts, findInDepends, findInIgnorable, findInMarks } from './verify-counts.js';
-import type { Finding, FindingKind, MendStep } from './verify-finding.js';
-import { findInLanes } from './verify-lanes.js';
-import { findUnheld } from './verify-unheld.js';
+import { type Clock, systemClock } from '../../../clock.js';
+import { thisProcess } from '../../owner.js';
+import type { SqliteBus } from '../../sqlite/store.js';
+import { findInCounts, findInDepends, findInIgnorable, findInMarks } from './counts.js';
+import type { Finding, FindingKind, MendStep } from './finding.js';
+import { findInLanes } from './lanes.js';
+import { findUnheld } from './unheld.js';
 
 /** A difference between what is kept and the truth, in a sentence. */
 export interface Told {

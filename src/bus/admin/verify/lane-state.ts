@@ -1,5 +1,5 @@
 /** One lane by itself: who has it, and what is wrong with its fields. Pure but for a look at `/proc`. */
-import { isGone, type Owner, parseOwner } from '../owner.js';
+import { isGone, type Owner, parseOwner } from '../../owner.js';
 
 export interface Lane {
   readonly session: string;

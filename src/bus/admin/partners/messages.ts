@@ -4,10 +4,10 @@
  * not seen it yet, so questions that a queue of ours answers are named and left.
  */
 import type { Database } from 'better-sqlite3';
-import type { Side } from '../bus.js';
-import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion } from '../question.js';
-import type { SqliteBus } from '../sqlite/store.js';
-import { naiveUtc } from '../stamp.js';
+import type { Side } from '../../bus.js';
+import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion } from '../../question.js';
+import type { SqliteBus } from '../../sqlite/store.js';
+import { naiveUtc } from '../../stamp.js';
 import { audit, type Credentials, type Denied, denial, type Seat } from './partners.js';
 
 /** Messages handed over at once: so many, and so much text in bytes. */

@@ -1,6 +1,6 @@
 /**
  * What a partner in a conversation may do who shows the token of its side, as the other programs on
- * the bus let it. Reading is in `partner-messages.ts`.
+ * the bus let it. Reading is in `messages.ts`.
  *
  * What is always true:
  *  - Whether there is such a conversation is told to nobody without its token: an unknown one and a
@@ -10,11 +10,11 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import type { Side } from '../bus.js';
-import { conversationRow, INSERT_CONVERSATION } from '../sqlite/conversation.js';
-import { isOpen } from '../sqlite/sql-time.js';
-import type { SqliteBus } from '../sqlite/store.js';
-import { naiveUtc } from '../stamp.js';
+import type { Side } from '../../bus.js';
+import { conversationRow, INSERT_CONVERSATION } from '../../sqlite/conversation.js';
+import { isOpen } from '../../sqlite/sql-time.js';
+import type { SqliteBus } from '../../sqlite/store.js';
+import { naiveUtc } from '../../stamp.js';
 
 /** A partner counts as alive for so long after its last heartbeat, in seconds, on every side of the bus. */
 const ALIVE_S = 120;

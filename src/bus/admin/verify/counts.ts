@@ -1,8 +1,8 @@
 /** The small things the transactions keep: counts, the watermark, read marks, notes for later. */
 import type { Database } from 'better-sqlite3';
-import { type Finding, MAX_FINDINGS } from './verify-finding.js';
-import { DRAINED } from './verify-lanes.js';
-import type { Unheld } from './verify-unheld.js';
+import { type Finding, MAX_FINDINGS } from './finding.js';
+import { DRAINED } from './lanes.js';
+import type { Unheld } from './unheld.js';
 
 /** Read marks of this many questions are set in one transaction. */
 const MARKS_PAGE = 500;
