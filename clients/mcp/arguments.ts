@@ -38,7 +38,7 @@ const line = (most: number, least = 1) =>
     .refine((value) => !ANY_CONTROL.test(value), 'must be one line without control characters')
     .refine((value) => value.isWellFormed(), NOT_UNICODE);
 
-export const SIDE = z.enum(['a', 'b']);
+const SIDE = z.enum(['a', 'b']);
 const CONVERSATION = z
   .string()
   .regex(/^conv_[a-f0-9]{16}$/, 'must be like conv_0123456789abcdef')

@@ -30,7 +30,7 @@ const CONNECT_MS = 5_000;
 /** Calls at work at once, over all connections. */
 const MAX_CALLS = 256;
 
-export interface BackendOptions {
+interface BackendOptions {
   /** The bus file. */
   readonly db: string;
   /** The side that the queue answers for. */

@@ -5,7 +5,7 @@ import { BridgeError } from '../socket/index.js';
 import type { Reply } from './tool.js';
 
 /** Beside the codes of the protocol and of the bus. */
-export type ToolErrorCode =
+type ToolErrorCode =
   | 'bad_request'
   | 'unauthorized'
   | 'expired'

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import {
+  BusError,
   type Credentials,
   lookForMessages,
   MAX_MESSAGE_CHARS,
@@ -129,7 +130,8 @@ const checkMessages = defineTool({
 
 /**
  * Read first, then taken off the queue: none of them is lost in between. One that is being answered
- * stays there.
+ * stays there. A failure ends it, and hides nothing of what is off the queue already, or will be when
+ * the lock of the bus is free.
  */
 async function takeOver(
   who: Credentials,
@@ -138,8 +140,12 @@ async function takeOver(
 ): Promise<PartnerMessage[]> {
   const taken: PartnerMessage[] = [];
   for (const message of readMessages(backend.bus, who, held.slice(0, MOST_TAKEN_OVER))) {
-    const outcome = await backend.inTime(signal, () => removeQuestion(backend.bus, message.id));
-    if (outcome === 'removed') taken.push(message);
+    try {
+      const outcome = await backend.inTime(signal, () => removeQuestion(backend.bus, message.id));
+      if (outcome === 'removed') taken.push(message);
+    } catch (error) {
+      return error instanceof BusError && error.code === 'bus_busy' ? [...taken, message] : taken;
+    }
   }
   return taken;
 }

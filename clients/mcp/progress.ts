@@ -7,7 +7,7 @@ const LEAST_GAP_MS = 100;
 const AGAIN_AFTER_MS = 10_000;
 
 /** Sends one notification. @param elapsedS grows from one to the next, as the protocol wants it */
-export type SendProgress = (elapsedS: number, message: string) => Promise<void>;
+type SendProgress = (elapsedS: number, message: string) => Promise<void>;
 
 export class Progress {
   readonly #send: SendProgress | undefined;

@@ -11,11 +11,10 @@ import type { Backend } from './backend.js';
 import { ToolError } from './failure.js';
 import type { Reply } from './tool.js';
 
-export type QuestionWord = ListedStatus | 'orphaned';
+type QuestionWord = ListedStatus | 'orphaned';
 
 /** The word people read for where a question stands. */
 export function wordOf({ status, errorCode }: QuestionDetails): QuestionWord {
-  if (status === 'unseen') return 'pending';
   // Nobody of ours answers it, and nobody ever will.
   if (status === 'other') return 'ignored';
   return statusWord(status, errorCode);
