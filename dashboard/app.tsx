@@ -69,6 +69,12 @@ function Frame() {
     const leased = state?.bus.at === 'open' ? state.bus.stats.leased : 0;
     document.title = `${leased > 0 ? `(${leased}) ` : ''}${name} · warmline`;
   }, [name, state]);
+  const views = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another view is why
+  useEffect(() => {
+    const current = views.current?.querySelector('[aria-current]');
+    current?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [view]);
   if (link.at === 'locked') return <Locked why={link.why} />;
   return (
     <div class="frame">
@@ -86,7 +92,7 @@ function Frame() {
         <Freshness />
         <ThemeSwitch />
       </header>
-      <nav class="views" aria-label="Views">
+      <nav ref={views} class="views" aria-label="Views">
         {VIEWS.map(([each, title]) => (
           <a key={each} href={hrefOf(each)} aria-current={each === view ? 'page' : undefined}>
             {title}
@@ -143,7 +149,9 @@ function Freshness() {
   return (
     <span class="fresh">
       <Badge word={state.status} />
-      <span class="from-tablet">{link.pushed ? 'live' : 'every 2 s'}</span>
+      <span class="from-tablet" title={link.pushed ? 'changes are pushed' : 'looked at every 2 s'}>
+        live
+      </span>
     </span>
   );
 }

@@ -1,6 +1,6 @@
 /** What every part of the page may ask for: what is seen now, the time, where one is, and acting. */
 import { createContext } from 'preact';
-import { useContext, useEffect, useState } from 'preact/hooks';
+import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, call } from './api.js';
 import type { Live, Seen } from './live.js';
 
@@ -48,18 +48,38 @@ export function useLoaded<T>(path: string | undefined): Loaded<T> {
     error: undefined,
   });
   const isLive = seen.link.at === 'live';
+  const look = useRef<() => void>(undefined);
+  useEffect(() => {
+    if (path === undefined) return;
+    const gone = new AbortController();
+    let state: 'idle' | 'busy' | 'busy, and again' = 'idle';
+    const ended = (next: Loaded<T>) => {
+      if (gone.signal.aborted) return;
+      setLoaded((before) => ({
+        path,
+        data: next.data ?? (before.path === path ? before.data : undefined),
+        error: next.error,
+      }));
+      const isDue = state === 'busy, and again';
+      state = 'idle';
+      if (isDue) look.current?.();
+    };
+    look.current = () => {
+      if (state !== 'idle') {
+        state = 'busy, and again';
+        return;
+      }
+      state = 'busy';
+      call<T>(path, { signal: gone.signal }).then(
+        (data) => ended({ data, error: undefined }),
+        (error: unknown) => ended({ data: undefined, error: messageOf(error) }),
+      );
+    };
+    return () => gone.abort();
+  }, [path]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new version is why it is read again
   useEffect(() => {
-    if (path === undefined || !isLive) return;
-    const gone = new AbortController();
-    call<T>(path, { signal: gone.signal }).then(
-      (data) => setLoaded({ path, data, error: undefined }),
-      (error: unknown) => {
-        if (gone.signal.aborted) return;
-        setLoaded((before) => ({ ...before, path, error: messageOf(error) }));
-      },
-    );
-    return () => gone.abort();
+    if (isLive) look.current?.();
   }, [path, isLive, seen.version]);
   const isSame = loaded.path === path;
   return { data: isSame ? loaded.data : undefined, error: isSame ? loaded.error : undefined };

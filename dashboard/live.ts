@@ -37,6 +37,9 @@ export class Live {
   #looking = false;
   #again = false;
   #pushed = false;
+  #listening = false;
+  /** When the stream of events is tried again. */
+  #listenMs = Number.NEGATIVE_INFINITY;
   readonly #changed: () => void;
 
   constructor(changed: () => void) {
@@ -61,7 +64,6 @@ export class Live {
       if (document.visibilityState === 'visible') this.look();
     });
     void this.#look();
-    void this.#listen();
   }
 
   /** Looks soon; whoever asks meanwhile is served by the same look. */
@@ -93,6 +95,7 @@ export class Live {
       this.#cameMs = performance.now();
       this.#lostMs = undefined;
       this.#tell({ at: 'live', pushed: this.#pushed }, state);
+      if (state.bus.at === 'open') void this.#listen();
     } catch (error) {
       this.#lostMs ??= performance.now();
       this.#tell(linkAfter(error), this.#seen.state);
@@ -112,18 +115,20 @@ export class Live {
   }
 
   async #listen(): Promise<void> {
-    for (;;) {
-      try {
-        const reply = await open('/v1/events');
-        this.#pushed = true;
-        this.look();
-        for await (const _ of events(reply)) this.look();
-      } catch {
-        // Without the stream the page looks by itself, and that tells what is wrong.
-      }
-      this.#pushed = false;
-      await new Promise((resolve) => setTimeout(resolve, STREAM_AGAIN_MS));
+    if (this.#listening || performance.now() < this.#listenMs) return;
+    this.#listening = true;
+    try {
+      const reply = await open('/v1/events');
+      this.#pushed = true;
+      this.look();
+      for await (const _ of events(reply)) this.look();
+    } catch {
+      // Without the stream the page looks by itself, and that tells what is wrong.
     }
+    this.#pushed = false;
+    this.#listening = false;
+    this.#listenMs = performance.now() + STREAM_AGAIN_MS;
+    this.look();
   }
 }
 

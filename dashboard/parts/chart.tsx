@@ -102,7 +102,13 @@ function optionsOf({ lines, stacked, format }: ChartProps, element: HTMLElement)
     padding: [8, 8, 0, 0],
     scales: { x: { time: true }, y: { range: (_, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: (_, splits) => splits.map(hourOf) },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 26,
+        space: 70,
+        values: (_, splits) => splits.map(hourOf),
+      },
       {
         ...axis,
         size: 58,
@@ -118,7 +124,10 @@ function optionsOf({ lines, stacked, format }: ChartProps, element: HTMLElement)
         stroke: colour(line.colour),
         width: stacked === true ? 0 : 1.75,
         spanGaps: false,
-        points: { show: stacked !== true, size: 4, filter: alone },
+        points: {
+          ...{ show: stacked !== true, size: 5, filter: alone },
+          ...{ fill: colour(line.colour), width: 0 },
+        },
         ...(stacked === true && {
           fill: colour(line.colour),
           paths: uPlot.paths.bars?.({ size: [0.75, 14], radius: 0.15 }),

@@ -113,7 +113,7 @@ function EngineTrouble({ engine }: { engine: Engine }) {
       {auth === 'failed' && <p>the login has failed</p>}
       {last !== null && (
         <p class="note">
-          last failure {last.code}, <Since us={nowUs - last.ago_ms * 1000} />: {last.message}
+          last failure <Since us={nowUs - last.ago_ms * 1000} /> ago, {last.code}: {last.message}
         </p>
       )}
     </div>

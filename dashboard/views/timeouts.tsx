@@ -99,7 +99,7 @@ function List(props: {
             </>
           ),
         },
-        { title: 'Verdict', cell: ({ verdict }) => <Badge word={verdict} /> },
+        { title: 'Verdict', from: 'tablet', cell: ({ verdict }) => <Badge word={verdict} /> },
         {
           title: 'Propose',
           end: true,

@@ -31,7 +31,7 @@ function questionView(question: QuestionDetails['question']) {
 const AnswerRow = z.object({
   answer: z.string(),
   sources: z.array(z.string()).catch([]),
-  error: z.unknown(),
+  error: z.unknown().optional(),
 });
 
 /** Another program can have changed the row: whatever it is, it is shown. */
