@@ -1,15 +1,16 @@
 /** Door 2: HTTP. Routes are described in their files; here is what holds for each of them. */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Bridge } from '../bridge/index.js';
 import { type Clock, systemClock } from '../clock.js';
+import { fault } from '../errors.js';
 import { listenOn, resolveHost, TokenGate } from '../listening/index.js';
 import type { Log } from '../log.js';
 import { dashboardRoutes } from './dashboard/routes.js';
 import type { TimeoutSettings } from './dashboard/timeouts.js';
-import { envelope, failure, type HttpFailure, toFailure } from './errors.js';
-import { bearerToken, judgeSite } from './guard.js';
+import { envelope, failure, HttpFailure, toFailure } from './errors.js';
+import { bearerToken, judgeSite, type SiteVerdict } from './guard.js';
 import { healthRoutes } from './health.js';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.js';
 import { Metrics } from './metrics/metrics.js';
@@ -17,8 +18,10 @@ import { metricsRoute } from './metrics/route.js';
 import { chatRoute } from './openai/chat.js';
 import { modelsRoute } from './openai/models.js';
 import { TaskResults } from './openai/results.js';
+import { openApiRoute } from './openapi.js';
 import { Push } from './push/push.js';
 import { pushRoutes } from './push/routes.js';
+import { Sockets } from './push/socket.js';
 import { mount, type Route } from './route.js';
 import { TaskBoard } from './tasks/board.js';
 import type { BusPlace } from './tasks/bus-holder.js';
@@ -69,6 +72,7 @@ class Door implements HttpDoor {
   readonly #gate: TokenGate;
   readonly #board: TaskBoard | undefined;
   readonly #push: Push | undefined;
+  readonly #sockets: Sockets | undefined;
   readonly #metrics: Metrics;
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
@@ -107,6 +111,13 @@ class Door implements HttpDoor {
     });
     this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
+    this.#sockets =
+      this.#board &&
+      this.#push &&
+      new Sockets(this.#server, {
+        ...{ push: this.#push, board: this.#board, log },
+        admit: (request, token) => this.#admitSocket(request, token),
+      });
   }
 
   async listen(): Promise<number> {
@@ -121,6 +132,7 @@ class Door implements HttpDoor {
   async drain(deadlineMs: number): Promise<void> {
     this.#draining.abort();
     this.#push?.stop();
+    this.#sockets?.stop();
     this.#server.close();
     this.#server.closeIdleConnections();
     await this.#untilQuiet(deadlineMs);
@@ -132,10 +144,12 @@ class Door implements HttpDoor {
     this.#draining.abort();
     this.#stopping.abort();
     this.#push?.stop();
+    this.#sockets?.stop();
     this.#server.close();
     this.#server.closeIdleConnections();
     await this.#untilQuiet(LAST_REPLY_MS);
     this.#server.closeAllConnections();
+    this.#sockets?.close();
     await this.#push?.close();
     await this.#board?.close();
     await this.#app.close();
@@ -174,7 +188,7 @@ class Door implements HttpDoor {
       requireBus: async () => await board().bus(),
       timeouts: this.#options.timeouts,
     };
-    return [
+    const routes = [
       ...dashboardRoutes(dashboard),
       chatRoute(chat),
       modelsRoute(bridge, Math.floor(clock.wallUs() / 1e6)),
@@ -183,6 +197,7 @@ class Door implements HttpDoor {
       metricsRoute(this.#metrics),
       ...healthRoutes(bridge, this.#board, () => draining.aborted),
     ];
+    return [...routes, openApiRoute(routes)];
   }
 
   #createApp(limits: HttpLimits): FastifyInstance {
@@ -231,29 +246,43 @@ class Door implements HttpDoor {
   #admit(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     this.#count(reply);
     dropIfStalled(reply, this.#limits);
-    const { headers, raw } = request;
-    const verdict = judgeSite(
-      { host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) },
-      { localAddress: raw.socket.localAddress, names: this.#names, origins: this.#origins },
-    );
-    if (verdict.admit === 'no') {
-      throw failure(verdict.status, 'foreign_site', verdict.message);
-    }
+    const verdict = this.#judge(request.raw);
     reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
     if (verdict.admit === 'listed page') {
       reply.header('access-control-allow-origin', verdict.origin).header('vary', 'origin');
       if (request.method === 'OPTIONS') return allowPage(reply);
     }
     const isOpen = (request.routeOptions.config as { isOpen?: boolean }).isOpen === true;
-    if (!isOpen && !this.#gate.admits(bearerToken(headers.authorization))) {
-      reply.header('www-authenticate', 'Bearer');
-      throw failure(
-        401,
-        'unauthorized',
-        'the token is missing or wrong; send it as a bearer token',
-      );
-    }
+    if (!isOpen) this.#requireToken(bearerToken(request.headers.authorization));
     return undefined;
+  }
+
+  /** @throws HttpFailure */
+  #admitSocket(request: IncomingMessage, token: string | undefined): void {
+    if (this.#draining.signal.aborted) throw fault('shutting_down', 'the server is stopping');
+    this.#judge(request);
+    this.#requireToken(token ?? bearerToken(request.headers.authorization));
+  }
+
+  /** @throws HttpFailure when a page asks that may not */
+  #judge({ headers, socket }: IncomingMessage): Exclude<SiteVerdict, { admit: 'no' }> {
+    const verdict = judgeSite(
+      { host: headers.host, origin: headers.origin, fetchSite: one(headers['sec-fetch-site']) },
+      { localAddress: socket.localAddress, names: this.#names, origins: this.#origins },
+    );
+    if (verdict.admit !== 'no') return verdict;
+    throw failure(verdict.status, 'foreign_site', verdict.message);
+  }
+
+  /** @throws HttpFailure */
+  #requireToken(token: string | undefined): void {
+    if (this.#gate.admits(token)) return;
+    const { status, body } = failure(
+      401,
+      'unauthorized',
+      'the token is missing or wrong; send it as a bearer token',
+    );
+    throw new HttpFailure(status, body, { 'www-authenticate': 'Bearer' });
   }
 
   #count(reply: FastifyReply): void {

@@ -21,6 +21,8 @@ export interface Route<S extends z.ZodType = z.ZodType, Q extends z.ZodType = z.
   readonly body?: S;
   /** Of what stands behind the question mark; not looked at without it. */
   readonly query?: Q;
+  /** Headers that it heeds, each with what it means. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The replies by status. */
   readonly replies: Readonly<Record<number, z.ZodType>>;
   /** Answers without a token: it tells nothing, and who asks has none. */

@@ -173,9 +173,9 @@ test('what readers do not take is not held back for them, and is told when they 
 });
 
 test('readers leave connections for requests', async () => {
-  const server = await startUp('--engine', 'fake', '--max-connections', '16');
+  const server = await startUp('--engine', 'fake', '--max-connections', '32');
   const readers: EventReader[] = [];
-  for (let n = 0; n < 15; n += 1) readers.push(await readEvents(`${server.url}/v1/events`));
+  for (let n = 0; n < 30; n += 1) readers.push(await readEvents(`${server.url}/v1/events`));
   const refused = await call(`${server.url}/v1/events`);
   expect(refused).toMatchObject({ status: 429, body: { error: { code: 'busy' } } });
   expect(refused.headers.get('retry-after')).toBe('5');

@@ -63,6 +63,10 @@ export function chatRoute(options: ChatOptions): Route {
     path: '/v1/chat/completions',
     summary: 'Asks a question',
     body: ChatRequest,
+    headers: {
+      'Idempotency-Key': 'asked again with the same one, the request is answered by the same task',
+      'X-Session-Id': 'requests with the same one share a session; goes before `user`',
+    },
     replies: {
       200: ChatCompletion.or(TaskStarted),
       400: ErrorReply.or(Detail),

@@ -8,20 +8,28 @@ import type { TaskBoard } from '../tasks/board.js';
 import { missingTask, TASK_ID } from '../tasks/routes.js';
 import { frame, frames, HELLO, RESET } from './events.js';
 import type { Push } from './push.js';
+import { socketRoute } from './socket.js';
 import { type Outlet, Subscription, type Wanted } from './subscription.js';
 
 const Query = z.looseObject({
   last_event_id: z.string().optional().describe('for those who cannot send Last-Event-ID'),
 });
-const Stream = z.string().meta({ contentType: 'text/event-stream' });
+const HEADERS = { 'Last-Event-ID': 'the id of the last event that was read; the next ones follow' };
+const Stream = z.string().meta({
+  contentType: 'text/event-stream',
+  description:
+    'events `status` (ChangeEvent) and `reset` (ResetEvent), numbered; of one task also `progress` (ProgressEvent)',
+});
 
 export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
   return [
+    socketRoute(push),
     route({
       method: 'GET',
       path: '/v1/events',
       summary: 'Every change of every question, as server-sent events',
       query: Query,
+      headers: HEADERS,
       replies: { 200: Stream, 400: ErrorReply, 429: ErrorReply, 503: ErrorReply },
       serve: async ({ query, request, reply }) => {
         const after = lastEventId(request, query);
@@ -33,6 +41,7 @@ export function pushRoutes(push: () => Push, board: () => TaskBoard): Route[] {
       path: '/v1/polling/stream/:id',
       summary: 'The changes and the progress of one task, as server-sent events',
       query: Query,
+      headers: HEADERS,
       replies: {
         200: Stream,
         204: z.undefined().describe('its end was told before'),
