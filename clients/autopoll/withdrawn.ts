@@ -6,7 +6,7 @@ import { countWithdrawn, lostLeases, type SqliteBus } from '../../src/bus/index.
 import type { Log } from '../../src/log.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 
-export interface WithdrawnTurnsOptions {
+interface WithdrawnTurnsOptions {
   readonly bus: Pick<SqliteBus, 'read' | 'session'>;
   readonly keeper: Pick<LeaseKeeper, 'turns' | 'lose'>;
   readonly log: Log;

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { openLog } from './log-file.js';
 import { makePlace, type Place } from './place.js';
 
-export interface LaunchOptions {
+interface LaunchOptions {
   readonly place: Place;
   /** The words that run it, after the node program. */
   readonly words: readonly string[];

@@ -10,7 +10,7 @@ import { unusable } from './place.js';
 /** Somebody who only looks holds the lock for a moment, too. In milliseconds. */
 const LOOK_MS = 1_000;
 
-export interface Lock {
+interface Lock {
   release(): void;
 }
 

@@ -47,9 +47,9 @@ export function openLog({ log }: Place): number {
  * Keeps the log of this process small, when standard error leads there.
  * @returns what ends that
  */
-export function boundLog({ log }: Place, maxBytes = MAX_BYTES): () => void {
+export function boundLog({ log }: Place): () => void {
   if (!leadsTo(log, STDERR)) return () => undefined;
-  const trim = () => trimLog(log, STDERR, maxBytes);
+  const trim = () => trimLog(log, STDERR, MAX_BYTES);
   trim();
   const timer = setInterval(trim, LOOK_EVERY_MS).unref();
   return () => clearInterval(timer);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, thisProcess } from '../../src/bus/index.js';
 import { type DaemonState, pidOf } from './state.js';
 
-export type Stopped =
+type Stopped =
   /** It has ended by itself; `forced`: it was killed, with whatever it had started. */
   | { readonly did: 'stop'; readonly forced: boolean }
   /** It runs on: the signal was refused, or did not end it. */

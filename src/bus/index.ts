@@ -52,7 +52,6 @@ export {
   type ListedStatus,
   type ListFilter,
   listQuestions,
-  type QuestionPage,
   statusWord,
 } from './admin/listing.js';
 export { type BusOverview, overviewOf } from './admin/overview.js';
@@ -94,6 +93,7 @@ export {
   redriveQuestions,
 } from './admin/redrive.js';
 export { DAILY_DAYS, forgetOld } from './admin/retention.js';
+export { retryQuestion } from './admin/retry-question.js';
 export { type Series, seriesOf } from './admin/series.js';
 export {
   changeTimeouts,
@@ -107,12 +107,7 @@ export { seenUnfinished } from './admin/unfinished.js';
 export { verifyBus } from './admin/verify/verify.js';
 export { VIEW_NAMES } from './admin/views.js';
 export { foldWal, LARGE_WAL_BYTES, walBytes } from './admin/wal.js';
-export {
-  cancelQuestion,
-  type RetriedQuestion,
-  removeQuestion,
-  retryQuestion,
-} from './admin/withdraw.js';
+export { cancelQuestion, removeQuestion } from './admin/withdraw.js';
 export { countWithdrawn, lostLeases } from './admin/withdrawn-leases.js';
 export {
   auditRecovery,

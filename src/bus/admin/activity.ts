@@ -11,7 +11,7 @@ export interface Activity {
   readonly lastError: LastError | undefined;
 }
 
-export interface LastError {
+interface LastError {
   readonly messageId: number;
   readonly code: string;
   /** Absent where only the code is kept. */

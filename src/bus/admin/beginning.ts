@@ -1,7 +1,7 @@
 /** The text of a question from the beginning of its message, for lists. */
 
 /** So much of a message is read, in characters. */
-export const BEGINNING_CHARS = 2000;
+const BEGINNING_CHARS = 2000;
 
 /** SQL for the beginning of a message; null when it is gone or no text. */
 export const beginningOf = (message: string) =>

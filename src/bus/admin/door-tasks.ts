@@ -7,6 +7,7 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { requestIdOf } from '../session-key.js';
+import { PUT_MESSAGE } from '../sqlite/message.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 import { placeFor } from './door-lanes.js';
@@ -271,11 +272,7 @@ function statementsOf(db: Database): Statements {
         'SELECT count(*) FROM warmline_door_tasks WHERE session = ? AND finished_at_us IS NULL',
       )
       .pluck(),
-    insertQuestion: db.prepare(
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read)
-       VALUES (?, ?, ?, ?, ?, ?, 0)`,
-    ),
+    insertQuestion: db.prepare(PUT_MESSAGE),
     insert: db.prepare(
       `INSERT INTO warmline_door_tasks
        VALUES (:taskId, :session, :questionId, :conversationId, :lane, :priority, :nowUs, NULL,

@@ -25,10 +25,17 @@ export const LISTED_STATUSES = [
 
 export type ListedStatus = (typeof LISTED_STATUSES)[number];
 
-/** The word for where a question stands; `errorCode` is that of its error answer. */
-export function statusWord<S extends string>(status: S, errorCode: string | undefined) {
+/**
+ * The word for where a question stands; `errorCode` is that of its error answer. Whether an autopoll
+ * has seen a pending one is another matter.
+ */
+export function statusWord<S extends string>(
+  status: S,
+  errorCode: string | undefined,
+): Exclude<S, 'unseen'> | 'pending' | 'timeout' | 'cancelled' {
+  if (status === 'unseen') return 'pending';
   const isNamed = errorCode === 'timeout' || errorCode === 'cancelled';
-  return status === 'failed' && isNamed ? errorCode : status;
+  return status === 'failed' && isNamed ? errorCode : (status as Exclude<S, 'unseen'>);
 }
 
 export interface ListedQuestion {
@@ -63,7 +70,7 @@ export interface ListFilter {
   readonly limit: number;
 }
 
-export interface QuestionPage {
+interface QuestionPage {
   readonly questions: readonly ListedQuestion[];
   /** Give it as `beforeId` for the next page; undefined when this was the last. */
   readonly nextBeforeId: number | undefined;

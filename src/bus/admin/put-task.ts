@@ -2,6 +2,7 @@
 import type { Database } from 'better-sqlite3';
 import { composeQuestion, type QuestionText } from '../new-question.js';
 import { MAX_QUESTION_BYTES, parseQuestion } from '../question.js';
+import { PUT_MESSAGE } from '../sqlite/message.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 import { conversationBetween } from './conversation-between.js';
@@ -48,11 +49,7 @@ export async function putTask(bus: SqliteBus, task: Task): Promise<PutTask> {
     if (meanwhile !== undefined) return asFound(meanwhile, message);
     const to = bus.session;
     const { lastInsertRowid } = db
-      .prepare(
-        `INSERT INTO messages
-           (conversation_id, from_session, to_session, message, metadata, timestamp, read)
-         VALUES (?, ?, ?, ?, ?, ?, 0)`,
-      )
+      .prepare(PUT_MESSAGE)
       .run(conversationId, to === 'b' ? 'a' : 'b', to, message, metadata, naiveUtc(nowUs));
     return { did: 'put', messageId: Number(lastInsertRowid), conversationId };
   });

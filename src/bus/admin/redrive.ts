@@ -7,6 +7,7 @@
 import type { Database } from 'better-sqlite3';
 import { type Clock, systemClock } from '../../clock.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion } from '../question.js';
+import { INSERT_MESSAGE } from '../sqlite/message.js';
 import { isOpen } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
@@ -211,8 +212,7 @@ function askAgain(db: Database, session: string, id: number, nowUs: number): num
     .get(MAX_QUESTION_BYTES, id);
   const inserted = db
     .prepare(
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read)
+      `${INSERT_MESSAGE}
        SELECT conversation_id, from_session, to_session, message, :metadata, :now, 0
        FROM messages WHERE id = :id`,
     )

@@ -8,6 +8,7 @@ import type { Database } from 'better-sqlite3';
 import { MAX_QUESTION_BYTES } from '../question.js';
 import { bulkInsert } from './bulk-insert.js';
 import { type ConversationRow, INSERT_CONVERSATION } from './conversation.js';
+import { INSERT_MESSAGE } from './message.js';
 import { prepareParents } from './parents.js';
 import { AMONG, prepareReads } from './reads.js';
 import type {
@@ -225,12 +226,7 @@ export function prepareStatements(db: Database) {
            lease_token = ? || lane_id, lease_owner = ?, lease_until_us = ?
        WHERE lane_id IN (SELECT value FROM json_each(?))`,
     ),
-    insertAnswers: bulkInsert<AnswerRow>(
-      db,
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read) VALUES`,
-      '(?, ?, ?, ?, ?, ?, 0)',
-    ),
+    insertAnswers: bulkInsert<AnswerRow>(db, `${INSERT_MESSAGE} VALUES`, '(?, ?, ?, ?, ?, ?, 0)'),
     insertAudits: bulkInsert<AuditRow>(
       db,
       `INSERT INTO audit_log (conversation_id, session_id, action, details, timestamp) VALUES`,
@@ -346,8 +342,7 @@ export function prepareStatements(db: Database) {
       },
       never
     >(
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read)
+      `${INSERT_MESSAGE}
        SELECT id, :from, :to, :message, :metadata, :now, 0
        FROM conversations WHERE id = :conversation`,
     ),

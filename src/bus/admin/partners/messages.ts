@@ -26,7 +26,7 @@ export interface PartnerMessage {
 }
 
 /** Ids of messages to one side. */
-export interface UnreadMessages {
+interface UnreadMessages {
   readonly ids: readonly number[];
   /** Questions that the queue answers: marked read, they would be hidden from it. */
   readonly held: readonly number[];

@@ -12,6 +12,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import type { Side } from '../../bus.js';
 import { conversationRow, INSERT_CONVERSATION } from '../../sqlite/conversation.js';
+import { PUT_MESSAGE } from '../../sqlite/message.js';
 import { isOpen } from '../../sqlite/sql-time.js';
 import type { SqliteBus } from '../../sqlite/store.js';
 import { naiveUtc } from '../../stamp.js';
@@ -37,7 +38,7 @@ export interface Seat {
   readonly now: string;
 }
 
-export interface OpenedConversation {
+interface OpenedConversation {
   readonly conversationId: string;
   readonly tokens: Readonly<Record<Side, string>>;
   readonly seats: Readonly<Record<Side, Seat>>;
@@ -45,7 +46,7 @@ export interface OpenedConversation {
   readonly expiresAt: string;
 }
 
-export interface PartnerStatus {
+interface PartnerStatus {
   readonly status: string;
   readonly alive: boolean;
   /** Absent when it never gave one. */
@@ -97,11 +98,7 @@ export function sendAs(
   const { db, conversationId, side, partner, now } = seat;
   const { message, metadata, redacted } = row;
   const { lastInsertRowid } = db
-    .prepare(
-      `INSERT INTO messages
-         (conversation_id, from_session, to_session, message, metadata, timestamp, read)
-       VALUES (?, ?, ?, ?, ?, ?, 0)`,
-    )
+    .prepare(PUT_MESSAGE)
     .run(conversationId, side, partner, message, metadata, now);
   const messageId = Number(lastInsertRowid);
   audit(seat, 'send_message', {

@@ -7,7 +7,7 @@ import { isOpen } from '../../sqlite/sql-time.js';
 import type { SqliteBus } from '../../sqlite/store.js';
 import { naiveUtc } from '../../stamp.js';
 
-export interface SealedQuestion {
+interface SealedQuestion {
   readonly seal: string;
   /** Naive UTC. */
   readonly askedAt: string;
