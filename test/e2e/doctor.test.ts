@@ -4,6 +4,7 @@ import { formatOwner } from '../../src/bus/owner.js';
 import { goneOwner } from '../contract/bus.harness.js';
 import { start, warmline } from '../support/process.js';
 import { TempBus } from '../support/temp-bus.js';
+import { freePort } from './warmline.js';
 
 interface Check {
   readonly name: string;
@@ -59,4 +60,22 @@ test('an autopoll that ended without a word is a worry only where no other works
   ]);
   await saveWorker(bus, 0, { pid: process.pid });
   expect(await look()).toEqual([]);
+});
+
+test('questions that wait for a bridge are a fault once somebody would ask it', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const words = ['--db', temp.file, '--port', String(await freePort()), '--http-port', 'off'];
+  const look = async () => named(await checks(...words), 'bridge');
+  await saveWorker(bus, 0, { pid: process.pid });
+  expect(await look()).toEqual([]);
+
+  temp.ask(temp.addConversation(), 'why?');
+  expect(await look()).toMatchObject([
+    { status: 'fail', message: expect.stringContaining(', and 1 question waits') },
+  ]);
+  temp.peer.prepare('DELETE FROM warmline_workers').run();
+  expect(await look()).toMatchObject([
+    { status: 'warn', fix: `run: warmline up --db ${temp.file}` },
+  ]);
 });

@@ -23,7 +23,7 @@ export async function doctor(words: Words): Promise<number> {
     ...(health === undefined ? await checkEngines(settings) : checkRunning(health)),
     ...checkGuard(health === undefined ? settings.engines : objectsIn(health.engines)),
     ...(await checkContext(settings)),
-    ...checkBus(settings),
+    ...checkBus(settings, health),
   ];
   const healthy = isHealthy(findings);
   if (words.json === true) printJson({ ok: healthy, checks: findings });

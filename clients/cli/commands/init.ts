@@ -91,7 +91,7 @@ async function check(
   const bridge = await checkBridge(settings);
   const findings = [
     ...overruled(given),
-    ...checkBus(settings),
+    ...checkBus(settings, bridge.health),
     ...bridge.findings,
     ...(await checkEngines(settings)),
     ...(await checkContext(settings)),

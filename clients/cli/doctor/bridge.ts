@@ -53,7 +53,7 @@ async function probe(settings: Settings): Promise<Checked> {
 function judge(health: Report, settings: Settings): Finding[] {
   const { status, version, pid } = health;
   const processes = (health.processes ?? {}) as { zombies?: number };
-  const facts = `warmline ${version} answers at ${where(settings)} (process ${pid}), ${status}`;
+  const facts = `warmline ${version} answers at ${where(settings.address)} (process ${pid}), ${status}`;
   const findings = [
     status === 'ok'
       ? ok('bridge', facts)
@@ -71,17 +71,17 @@ function explain(error: BridgeError, settings: Settings): Finding {
     case 'unauthorized':
       return fail(
         'bridge',
-        `a bridge at ${where(settings)} wants a token`,
+        `a bridge at ${where(settings.address)} wants a token`,
         'give its --token-file',
       );
     case 'bad_reply':
       return fail(
         'bridge',
-        `another program listens at ${where(settings)}`,
+        `another program listens at ${where(settings.address)}`,
         'choose another --port, or stop that program',
       );
     default:
-      return fail('bridge', `${where(settings)}: ${error.message}`, 'restart the bridge');
+      return fail('bridge', `${where(settings.address)}: ${error.message}`, 'restart the bridge');
   }
 }
 
@@ -137,6 +137,7 @@ function healthCommand({ address }: Settings): string {
   return `echo health | nc -N ${socket === undefined ? `${host} ${port}` : `-U ${socket}`}`;
 }
 
-function where({ address }: Settings): string {
+/** How people call the place where a bridge is looked for. */
+export function where(address: Settings['address']): string {
   return address.socket ?? `${address.host}:${address.port}`;
 }

@@ -9,11 +9,13 @@ import {
   type Worker,
 } from '../../../src/bus/index.js';
 import type { Settings } from '../../../src/config/index.js';
+import type { Report } from '../../socket/index.js';
 import { deniedPath } from '../bus-file.js';
 import { countsText } from '../bus-summary.js';
 import { duration } from '../output.js';
 import { objectsIn } from '../report.js';
 import { workerReport } from '../worker-report.js';
+import { where } from './bridge.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 const RESTORE = 'stop all programs that use it, then restore a backup';
@@ -29,11 +31,20 @@ const STICKY = 0o1000;
 
 const COUNTS = ['pending', 'leased', 'expired', 'complete', 'failed', 'dead'] as const;
 
-/** Reads the bus and changes nothing in it. */
-export function checkBus({ bus }: Settings): Finding[] {
+/**
+ * Reads the bus and changes nothing in it.
+ * @param health what a bridge says that runs; undefined when none does
+ */
+export function checkBus({ bus, address }: Settings, health: Report | undefined): Finding[] {
   const { db: file, session } = bus;
   if (file === undefined) {
-    return [warn('bus', 'no bus is named, so none was looked at', 'give --db FILE')];
+    return [
+      warn(
+        'bus',
+        'no bus is named, so none was looked at',
+        'give --db FILE, or go to the directory of warmline.toml',
+      ),
+    ];
   }
   try {
     const found = inspectBus(file, session);
@@ -43,7 +54,11 @@ export function checkBus({ bus }: Settings): Finding[] {
     }
     const denied = deniedPath(file);
     if (denied !== undefined) return [notWritable(denied)];
-    return [ok('bus', `${file}: ${countsText(found, COUNTS)}`), ...worries(file, found)];
+    return [
+      ok('bus', `${file}: ${countsText(found, COUNTS)}`),
+      ...(health === undefined ? waitsForBridge(file, found, where(address)) : []),
+      ...worries(file, found),
+    ];
   } catch (error) {
     return [explain(file, error)];
   }
@@ -84,14 +99,14 @@ function notWritable(path: string): Finding {
  * An autopoll that is silent, or that says itself what is wrong. What one left that ended is done by
  * another that works on the bus.
  */
-function worry(worker: Worker, pending: number, isWorkedOn: boolean): Finding[] {
+function worry(worker: Worker, pending: number, hasWorker: boolean): Finding[] {
   const {
     pid,
     gone,
     seen_ago_ms: silentMs,
     warnings,
   } = { warnings: [], pid: 0, ...workerReport(worker) };
-  if (gone && pending > 0 && !isWorkedOn) {
+  if (gone && pending > 0 && !hasWorker) {
     const what = `autopoll ${pid} ended without a word ${duration(silentMs)} ago`;
     return [warn('autopoll', what, 'start it again: what it was at goes on by itself')];
   }
@@ -104,19 +119,41 @@ function worry(worker: Worker, pending: number, isWorkedOn: boolean): Finding[] 
   );
 }
 
+function isWorkedOn({ workers }: BusInspection): boolean {
+  return workers.some(({ gone }) => !gone);
+}
+
+/** Before anything has been started, it is no fault that nothing runs. */
+function waitsForBridge(file: string, found: BusInspection, address: string): Finding[] {
+  if (found.pending === 0) return [];
+  const count = found.pending === 1 ? '1 question waits' : `${found.pending} questions wait`;
+  const what = `no bridge answers at ${address}, and ${count}`;
+  return isWorkedOn(found)
+    ? [
+        fail(
+          'bridge',
+          what,
+          'run: warmline serve; or name the one that runs, with --host and --port',
+        ),
+      ]
+    : [warn('bridge', what, `run: warmline up --db ${file}`)];
+}
+
 function worries(file: string, found: BusInspection): Finding[] {
   const findings: Finding[] = [];
+  const hasWorker = isWorkedOn(found);
   if (found.pending > 0 && found.oldestPendingMs > OLD_MS) {
     findings.push(
       warn(
         'backlog',
         `the oldest question waits for ${duration(found.oldestPendingMs)}`,
-        `run: warmline autopoll --db ${file}`,
+        hasWorker
+          ? `see for what: warmline poll list --status pending --db ${file}`
+          : `run: warmline autopoll --db ${file}`,
       ),
     );
   }
-  const isWorkedOn = found.workers.some(({ gone }) => !gone);
-  findings.push(...found.workers.flatMap((worker) => worry(worker, found.pending, isWorkedOn)));
+  findings.push(...found.workers.flatMap((worker) => worry(worker, found.pending, hasWorker)));
   if (found.expired > 0) {
     findings.push(
       warn(
