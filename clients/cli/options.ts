@@ -121,7 +121,9 @@ export function flagsOf(words: Words, sections: readonly Section[]): Flags {
 /** @throws ConfigError when no bus is named */
 export function needBus({ bus }: Settings): string {
   if (bus.db === undefined) {
-    throw new ConfigError('no bus is named; give --db FILE, or set WARMLINE_DB');
+    throw new ConfigError(
+      'no bus is named; give --db FILE, set WARMLINE_DB, or go to the directory of warmline.toml',
+    );
   }
   return bus.db;
 }

@@ -12,14 +12,24 @@ export function timeOf(us: number): string {
   return new Date(us / 1000).toISOString();
 }
 
+/** With the day on each line, a table of attempts is wider than a terminal. */
+function timeOfDay(us: number): string {
+  return timeOf(us).slice('2026-11-20T'.length);
+}
+
 /** The beginning of a text, harmless and in one line. */
 export function oneLine(text: string, maxChars: number): string {
-  return shorten(printable(text).replace(/\s+/g, ' ').trim(), maxChars);
+  const line = printable(text).replace(/\s+/g, ' ').trim();
+  return line.length <= maxChars ? line : `${beginningOf(line, maxChars)}…`;
+}
+
+function beginningOf(text: string, maxChars: number): string {
+  return text.slice(0, maxChars).toWellFormed();
 }
 
 function shorten(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
-  return `${text.slice(0, maxChars).toWellFormed()}… (${text.length} characters)`;
+  return `${beginningOf(text, maxChars)}… (${text.length} characters)`;
 }
 
 /** @param again the question that asks it again, when there is one */
@@ -60,6 +70,7 @@ function section(title: string, text: string | undefined): string {
 /** Where it stands, and what it waits for. */
 export function statusText({ status, errorCode, waits, processing }: QuestionDetails): string {
   if (waits) return `${status}: ${waitText(waits)}`;
+  if (status === 'unseen') return 'pending: no autopoll has seen it yet';
   if (processing) {
     return `${status}: attempt ${processing.attempt} since ${timeOf(processing.sinceUs)}, by ${processing.owner}`;
   }
@@ -121,7 +132,7 @@ function timeline(attempts: readonly Attempt[]): string {
     headings,
     attempts.map((each) => [
       each.attempt,
-      timeOf(each.claimedAtUs),
+      timeOfDay(each.claimedAtUs),
       after(each.claimedAtUs, each.startedAtUs),
       after(each.claimedAtUs, each.firstByteAtUs),
       after(each.claimedAtUs, each.finishedAtUs),

@@ -154,8 +154,10 @@ export const USAGE: Readonly<Record<string, Usage>> = {
 /** Adds its examples to the help of each command, and the exit codes to that of the program. */
 export function addUsage(program: Command): void {
   for (const command of program.commands) addExamples(command, [command.name()]);
-  const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => `${code} ${meaning}`);
-  program.addHelpText('after', `\nExit codes: ${codes.join('; ')}.`);
+  const codes = Object.entries(EXIT_MEANINGS).map(
+    ([code, meaning]) => `  ${code.padEnd(2)}  ${meaning}`,
+  );
+  program.addHelpText('after', `\nExit codes:\n${codes.join('\n')}`);
 }
 
 function addExamples(command: Command, path: readonly string[]): void {

@@ -18,7 +18,7 @@ test('a question without an answer says what it waits for, and first of all that
   expect(whyNoAnswer(bus, first)).toBe(nobody);
 
   await saveWorker(bus, 0, { pid: process.pid });
-  expect(whyNoAnswer(bus, first)).toBe('unseen');
+  expect(whyNoAnswer(bus, first)).toBe('pending: no autopoll has seen it yet');
   const [lease] = await bus.claim({ limit: 64, leaseMs: 60_000 });
   expect(whyNoAnswer(bus, first)).toMatch(/^processing: attempt 1 since /);
   expect(whyNoAnswer(bus, behind)).toContain(`behind question ${first} `);

@@ -75,7 +75,7 @@ test('dead letters are listed, shown, asked again one by one, by filter and all,
   expect(one.code).toBe(0);
   const [{ again_id: againId }] = one.data.redriven as [{ again_id: number }];
   expect((await run('dead', 'show', String(error))).stdout).toContain(
-    `as question ${againId} (unseen)`,
+    `as question ${againId} (pending)`,
   );
   const dry = await json(run('redrive', '--code', 'engine_limit', '--dry-run', '--json'));
   expect(dry.data).toEqual({

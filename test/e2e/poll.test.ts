@@ -267,7 +267,8 @@ test('a bus that is not there is said to be missing, exit code 78', async () => 
   }
   expect(await warmline(['poll', 'start'], house.around)).toMatchObject({
     code: 78,
-    stderr: 'warmline: no bus is named; give --db FILE, or set WARMLINE_DB\n',
+    stderr:
+      'warmline: no bus is named; give --db FILE, set WARMLINE_DB, or go to the directory of warmline.toml\n',
   });
 });
 

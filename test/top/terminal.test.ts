@@ -234,7 +234,7 @@ test('looking writes nothing to the bus', async () => {
   const top = watch(temp, { words: ['--interval', '1'] });
   await top.shows(/Who touched this/);
   top.type(KEYS.enter);
-  await top.shows(/Question 1: unseen/);
+  await top.shows(/Question 1: pending/);
   top.type(`q${KEYS.tab}${KEYS.tab}${KEYS.tab}`);
   await top.shows(/nothing to warn of/);
   top.type('q');

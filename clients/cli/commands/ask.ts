@@ -57,7 +57,9 @@ async function askWith(
   const waiting = new Waiting(() => 'waiting for the answer');
   try {
     if (json === true) {
-      printJson(toWire(await whole(client, question, options, waiting)));
+      const answer = await whole(client, question, options, waiting);
+      waiting.end();
+      printJson(toWire(answer));
       return;
     }
     const output = await openOutput({ plain, waiting });

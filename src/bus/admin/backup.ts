@@ -17,6 +17,8 @@ import { checkForeignSchema } from '../sqlite/schema.js';
 /** Copied at once: 1 MiB with pages of 4 KiB. */
 const PAGES_PER_STEP = 256;
 
+const DENIED: readonly string[] = ['EACCES', 'EPERM', 'EROFS'];
+
 export interface BackupOptions {
   readonly file: string;
   readonly out: string;
@@ -62,7 +64,13 @@ export async function backUp(options: BackupOptions): Promise<Backup> {
   }
 }
 
-function inWords(error: unknown, { file, out }: BackupOptions): BusError {
+/** Only what is written has codes of the file system: the bus is read by SQLite. */
+function inWords(error: unknown, { file, out }: BackupOptions): BackupRefused | BusError {
+  if (DENIED.includes(sqliteCode(error))) {
+    return new BackupRefused(
+      `${dirname(out)} is not writable for this user; name another file with --out`,
+    );
+  }
   const failure = toBusError(error, file);
   if (failure.code !== 'bus_full') return failure;
   return new BusError(

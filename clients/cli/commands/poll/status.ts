@@ -157,8 +157,9 @@ function queueLines({ inspection, activity }: Extract<BusPart, { at: 'read' }>):
   return [
     ['pending', `${pending}${oldest}${expired > 0 ? `; ${expired} in expired conversations` : ''}`],
     ['processing', `${leased}`],
-    ['done', `${complete}, about ${perMinute(activity)} a minute in the last 5 min`],
+    ['done', `${complete}`],
     ['failed', `${failed}${dead > 0 ? `, and ${dead} given up: warmline dead` : ''}`],
+    ['ended', `about ${perMinute(activity)} a minute in the last 5 min`],
     ['last error', lastError === undefined ? 'none' : errorText(lastError)],
   ];
 }
