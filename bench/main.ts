@@ -3,13 +3,14 @@
  *
  *     npm run bench               all, some minutes
  *     npm run bench -- --short    all, small
- *     npm run bench -- drain      one group: transport, drain, finished, neighbours, wake, monitor, steady, warm
- *                                 warm
+ *     npm run bench -- drain      one group: transport, drain, finished, neighbours, wake, monitor, events,
+ *                                 steady, warm
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drain } from './drain.js';
+import { events } from './events.js';
 import { type Figure, printTable } from './figures.js';
 import { finished } from './finished.js';
 import { monitor } from './monitor.js';
@@ -37,6 +38,7 @@ const groups: Record<string, () => Promise<Figure[]>> = {
   neighbours: () => (short ? neighbours(dir, 200, 1) : neighbours(dir, 1000, 5)),
   wake: () => (short ? wake(dir, 100, 2000) : wake(dir, 500, 10_000)),
   monitor: () => (short ? monitor(dir, 1, 3000) : monitor(dir, 3, 10_000)),
+  events: () => events(dir, short ? { readers: 200, seconds: 4 } : { readers: 1000, seconds: 12 }),
   steady: () => steady(dir, short ? 1_000_000 : 2_000_000),
   warm: () => warmVersusSpawn(dir, short ? { warm: 120, spawned: 3 } : { warm: 200, spawned: 15 }),
 };

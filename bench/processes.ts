@@ -1,15 +1,25 @@
 /** Starts what is measured in processes of its own and waits until it says that it is ready. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ndjson from 'ndjson';
 
 const CLI = fileURLToPath(new URL('../clients/cli/main.js', import.meta.url));
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
+export interface Ready {
+  readonly port: number;
+  readonly http_port?: number;
+  /** Of `up`. */
+  readonly pids?: { readonly bridge: number };
+}
+
 export interface Running {
   readonly port: number;
   readonly pid: number;
+  /** What else the ready line says. */
+  readonly ready: Ready;
   stop(): Promise<void>;
 }
 
@@ -66,17 +76,24 @@ export async function runWarmline(...words: string[]): Promise<void> {
   if (code !== 0) throw new Error(`warmline ${words.join(' ')}: exit code ${code}`);
 }
 
+/** @param field `VmRSS`: what it has now; `VmHWM`: the most it has had */
+export function memoryBytes(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1024;
+}
+
 async function started(child: ChildProcess): Promise<Running> {
   const lines = child.stdout?.pipe(ndjson.parse());
   if (!lines) throw new Error('the program has no standard output');
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`${child.spawnargs.join(' ')}: exit code ${code} before it was ready`);
   });
-  const [ready] = (await Promise.race([once(lines, 'data'), exited])) as [{ port: number }];
+  const [ready] = (await Promise.race([once(lines, 'data'), exited])) as [Ready];
   exited.catch(() => undefined);
   return {
     port: ready.port,
     pid: child.pid ?? 0,
+    ready,
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Figure, slope } from './figures.js';
 import { measure, paddedLine } from './load.js';
-import { startCollectable } from './processes.js';
+import { memoryBytes, startCollectable } from './processes.js';
 
 const POINTS = 20;
 /** Code is compiled and caches are filled by then; what follows is long enough to see past the noise. */
@@ -22,7 +22,7 @@ export async function steady(dir: string, turns: number): Promise<Figure[]> {
       await measure({ ...load, lines: batch });
       process.kill(warm.pid, 'SIGUSR2');
       await measure({ ...load, connections: 1, inFlight: 1, lines: 10 });
-      memory.push([point * batch, residentBytes(warm.pid)]);
+      memory.push([point * batch, memoryBytes(warm.pid, 'VmRSS')]);
       descriptors.push(readdirSync(`/proc/${warm.pid}/fd`).length);
       children = Math.max(children, childCount(warm.pid));
     }
@@ -49,11 +49,6 @@ export async function steady(dir: string, turns: number): Promise<Figure[]> {
       reached: spread <= 8 && children === 0,
     },
   ];
-}
-
-function residentBytes(pid: number): number {
-  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kilobytes) * 1024;
 }
 
 function childCount(pid: number): number {
