@@ -37,7 +37,7 @@ test('poll start goes to work in the background, status says how it is, stop end
   expect(status).toMatchObject({ code: 0, stderr: '' });
   expect(status.stdout).toMatch(new RegExp(`daemon +runs: pid ${pid}, for `));
   expect(status.stdout).toMatch(/bridge +the bridge at [\d.:]+ answers\n/);
-  expect(status.stdout).toMatch(/done +1, about 0.2 a minute/);
+  expect(status.stdout).toMatch(/done +1\n[\s\S]*ended +about 0.2 a minute/);
 
   expect(await house.poll('stop')).toMatchObject({
     code: 0,
