@@ -69,6 +69,8 @@ const ALLOWED: Record<string, readonly string[]> = {
     'src/watchdog',
     'src/fake-model',
   ],
+  // The page runs in a browser: it knows the shapes of what it is told, and nothing else of ours.
+  dashboard: ['src/http'],
   chaos: [...LEAVES, 'src/bus', 'src/config'],
 };
 
@@ -77,6 +79,7 @@ const SIDE_DOORS = new Set([
   // Contracts: what a room promises, without the code that keeps it.
   'src/bridge/contract.ts',
   'src/context/context.ts',
+  'src/http/dashboard/wire.ts',
   // An engine is loaded only when it is configured, so each has a door of its own.
   'src/engines/extract/index.ts',
   'src/engines/fake/index.ts',
@@ -111,7 +114,12 @@ function roomOf(file: string): string {
   return rooms.find((room) => file === room || file.startsWith(`${room}/`)) ?? file;
 }
 
-const FILES = [...sources('src'), ...sources('clients'), ...sources('chaos')];
+const FILES = [
+  ...sources('src'),
+  ...sources('clients'),
+  ...sources('chaos'),
+  ...sources('dashboard'),
+];
 const IMPORTS = FILES.flatMap(importsOf);
 const CROSSING = IMPORTS.filter(({ from, to }) => roomOf(from) !== roomOf(to));
 
@@ -131,6 +139,17 @@ test('a room is entered by its door', () => {
     ({ to }) => roomOf(to) !== to && !to.endsWith(`${roomOf(to)}/index.ts`) && !SIDE_DOORS.has(to),
   );
   expect(wrong).toEqual([]);
+});
+
+test('the page in the browser takes types from the server, and no code', () => {
+  const taken = IMPORTS.filter(
+    ({ from, to }) => roomOf(from) === 'dashboard' && roomOf(to) !== 'dashboard',
+  );
+  expect(new Set(taken.map(({ to }) => to))).toEqual(new Set(['src/http/dashboard/wire.ts']));
+  const code = taken.filter(({ from }) =>
+    /^import (?!type )[^;]*src\/http/m.test(readFileSync(join(ROOT, from), 'utf8')),
+  );
+  expect(code).toEqual([]);
 });
 
 test('only the configuration reads the environment', () => {

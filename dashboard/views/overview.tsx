@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { OpenBus, Question, SeriesReply, State } from '../../src/http/dashboard/wire.js';
 import { hrefOf, useLoaded } from '../context.js';
 import { Acts } from '../parts/acts.js';
-import { Badge, Empty, Section, Since, Took, Trouble } from '../parts/bits.js';
+import { At, Badge, Empty, Section, Since, Took, Trouble } from '../parts/bits.js';
 import { Chart } from '../parts/chart.js';
 import { QuestionLink, Table } from '../parts/table.js';
 import { count, duration, plural } from '../text.js';
@@ -146,20 +146,32 @@ function Charts() {
   return (
     <Section title="Over time" note={choice}>
       <Trouble text={error} />
-      {data === undefined ? <div class="charts waiting" /> : <TwoCharts series={data} />}
+      {data === undefined ? (
+        <div class="charts waiting" />
+      ) : data.points.every(({ complete, failed }) => complete + failed === 0) ? (
+        <Empty title="No question ended in this time." />
+      ) : (
+        <TwoCharts series={data} />
+      )}
     </Section>
   );
 }
 
 function TwoCharts({ series: { points, stepUs, knownFromUs } }: { series: SeriesReply }) {
+  const isCut = knownFromUs > (points[0]?.atUs ?? 0);
   const times = points.map(({ atUs }) => atUs / 1e6);
-  const known = points.map(({ atUs }) => atUs + stepUs > knownFromUs);
+  const known = points.map(({ atUs }) => atUs >= knownFromUs);
   const perMinute = (value: number, at: number) =>
     known[at] === true ? (value * 60e6) / stepUs : null;
   const quantile = (name: 'p50' | 'p95' | 'p99') =>
     points.map(({ totalMs }) => totalMs?.[name] ?? null);
   return (
     <div class="charts">
+      {isCut && (
+        <p class="note whole">
+          So many ended that the chart begins at <At us={knownFromUs} />.
+        </p>
+      )}
       <div>
         <h3>Questions a minute</h3>
         <Chart

@@ -90,7 +90,7 @@ function List({ questions, readUs }: { questions: readonly Question[]; readUs: n
           grows: true,
           cell: (row) => <QuestionLink view="questions" id={row.messageId} text={row.question} />,
         },
-        { title: 'From', from: 'desktop', cell: ({ roleA }) => roleA ?? '–' },
+        { title: 'From', from: 'desktop', cell: ({ source }) => source ?? '–' },
         { title: 'Engine', from: 'desktop', cell: ({ engine }) => engine ?? '–' },
         { title: 'Tries', end: true, from: 'tablet', cell: ({ attempts }) => count(attempts) },
         {
