@@ -44,8 +44,8 @@ function textOf(bus: SqliteBus, details: QuestionDetails): string {
 /** The modules that the conversation is between; null for what is no question, or gone. */
 function modulesOf(bus: SqliteBus, id: number) {
   const [listed] = listQuestions(bus, { beforeId: id + 1, limit: 1 }).questions;
-  const { roleA = null, roleB = null } = listed?.messageId === id ? listed : {};
-  return bus.session === 'b' ? { source: roleA, target: roleB } : { source: roleB, target: roleA };
+  const { source = null, target = null } = listed?.messageId === id ? listed : {};
+  return { source, target };
 }
 
 function isUnfinished({ status }: QuestionDetails): boolean {

@@ -113,7 +113,7 @@ function coloured(text: string): Cell {
 }
 
 function questionEntry(question: ListedQuestion, readAtUs: number): Entry {
-  const { messageId, conversationId, status, finishedAtUs, ageMs, roleA } = question;
+  const { messageId, conversationId, status, finishedAtUs, ageMs, source } = question;
   return {
     key: String(messageId),
     messageId,
@@ -123,7 +123,7 @@ function questionEntry(question: ListedQuestion, readAtUs: number): Entry {
       finishedAtUs === undefined ? { sinceUs: readAtUs - ageMs * 1000 } : { tookMs: ageMs },
       { text: String(question.attempts) },
       { text: conversationId },
-      { text: roleA ?? '' },
+      { text: source ?? '' },
       { text: question.question ?? 'not a text' },
     ],
   };

@@ -46,6 +46,7 @@ export {
   readDoorTask,
   unnotedDoorTasks,
 } from './admin/door-tasks.js';
+export { readHookCursor, saveHookCursor } from './admin/hook-cursors.js';
 export {
   LISTED_STATUSES,
   type ListedQuestion,
@@ -75,7 +76,7 @@ export {
   writerOf,
 } from './admin/partners/partners.js';
 export { sealedQuestion } from './admin/partners/seals.js';
-export { type PutTask, putTask, type Task } from './admin/put-task.js';
+export { putTask, type Task } from './admin/put-task.js';
 export {
   type Bounds,
   type Latency,

@@ -121,10 +121,15 @@ test('a line tells what was asked, by whom, when, and how it went', async () => 
     attempts: 1,
     engine: 'fake',
     errorCode: undefined,
-    roleA: 'asker',
-    roleB: 'shard',
+    source: 'asker',
+    target: 'shard',
   });
   expect(line?.finishedAtUs).toBeGreaterThanOrEqual(lease.claimedAtUs);
+  // Who is asked on the other side has it the other way round.
+  const back = temp.insert({ conversationId, from: 'b', to: 'a', message: query('and you?') });
+  expect(listQuestions(temp.open({ session: 'a' }), { limit: 1 }).questions).toMatchObject([
+    { messageId: back, source: 'shard', target: 'asker' },
+  ]);
 });
 
 test('rows of any shape are listed or passed over, and stop no others', async () => {

@@ -38,8 +38,8 @@ const question: fc.Arbitrary<ListedQuestion> = fc.record({
   errorCode: fc.option(text, { nil: undefined }),
   engine: fc.option(text, { nil: undefined }),
   ageMs: ms,
-  roleA: fc.option(text, { nil: undefined }),
-  roleB: fc.option(text, { nil: undefined }),
+  source: fc.option(text, { nil: undefined }),
+  target: fc.option(text, { nil: undefined }),
 });
 
 const counts = fc.record({

@@ -55,9 +55,9 @@ export interface ListedQuestion {
   readonly engine: string | undefined;
   /** Since it was asked: until it was finished, or until now. */
   readonly ageMs: number;
-  /** The modules of the conversation, undefined when it is gone. */
-  readonly roleA: string | undefined;
-  readonly roleB: string | undefined;
+  /** The module that asks, and the one on our side; undefined when their conversation is gone. */
+  readonly source: string | undefined;
+  readonly target: string | undefined;
 }
 
 export interface ListFilter {
@@ -257,8 +257,8 @@ interface Row {
   readonly attempts: number | null;
   readonly errorCode: string | null;
   readonly engine: string | null;
-  readonly roleA: string | null;
-  readonly roleB: string | null;
+  readonly source: string | null;
+  readonly target: string | null;
 }
 
 function describe(
@@ -276,7 +276,8 @@ function describe(
               coalesce(d.seen_at_us, w.seen_at_us) AS seenAtUs, d.completed_at_us AS finishedAtUs,
               coalesce(d.attempts, CASE WHEN l.head_id = m.id THEN l.attempts END) AS attempts,
               d.error_code AS errorCode, d.engine,
-              c.session_a_role AS roleA, c.session_b_role AS roleB
+              CASE :session WHEN 'b' THEN c.session_a_role ELSE c.session_b_role END AS source,
+              CASE :session WHEN 'b' THEN c.session_b_role ELSE c.session_a_role END AS target
        FROM json_each(:ids) AS wanted
        JOIN messages m ON m.id = wanted.value
        LEFT JOIN conversations c ON c.id = m.conversation_id
@@ -304,7 +305,7 @@ function toListed(row: Row, nowUs: number): ListedQuestion {
     errorCode: row.errorCode ?? undefined,
     engine: row.engine ?? undefined,
     ageMs: Math.max(0, ((finishedAtUs ?? nowUs) - sinceUs) / 1000),
-    roleA: row.roleA ?? undefined,
-    roleB: row.roleB ?? undefined,
+    source: row.source ?? undefined,
+    target: row.target ?? undefined,
   };
 }

@@ -15,7 +15,7 @@ export interface Task extends QuestionText {
   readonly target: string;
 }
 
-export interface PutTask {
+interface PutTask {
   /** `known`: it was there already. `conflict`: another question of this id was. */
   readonly did: 'put' | 'known' | 'conflict';
   readonly messageId: number;

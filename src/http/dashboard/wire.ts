@@ -20,8 +20,8 @@ const Question = z.object({
   errorCode: z.string().optional(),
   engine: z.string().optional(),
   ageMs: Ms,
-  roleA: z.string().optional(),
-  roleB: z.string().optional(),
+  source: z.string().optional(),
+  target: z.string().optional(),
 });
 export type Question = z.infer<typeof Question>;
 

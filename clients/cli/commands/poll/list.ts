@@ -3,7 +3,6 @@ import {
   type ListedQuestion,
   type ListedStatus,
   listQuestions,
-  type Side,
 } from '../../../../src/bus/index.js';
 import { withBus } from '../../bus-file.js';
 import { EXIT } from '../../failure.js';
@@ -31,24 +30,19 @@ export async function pollList(words: Words): Promise<number> {
     const { questions, nextBeforeId } = listQuestions(bus, filter);
     if (json === true) {
       printJson({
-        questions: questions.map((each) => toWire(each, bus.session)),
+        questions: questions.map(toWire),
         next_before: nextBeforeId ?? null,
       });
       return EXIT.ok;
     }
-    if (questions.length > 0) printText(asTable(questions, bus.session));
+    if (questions.length > 0) printText(asTable(questions));
     else printText(nextBeforeId === undefined ? 'no question matches' : 'none matches so far');
     if (nextBeforeId !== undefined) printText(`\nolder ones: --before ${nextBeforeId}`);
     return EXIT.ok;
   });
 }
 
-/** The module that asks and the one that answers. */
-function partners({ roleA, roleB }: ListedQuestion, session: Side) {
-  return session === 'b' ? [roleA, roleB] : [roleB, roleA];
-}
-
-function asTable(questions: readonly ListedQuestion[], session: Side): string {
+function asTable(questions: readonly ListedQuestion[]): string {
   return table(
     ['message', 'status', 'age', 'attempts', 'error', 'from', 'to', 'conversation', 'question'],
     questions.map((each) => [
@@ -57,22 +51,21 @@ function asTable(questions: readonly ListedQuestion[], session: Side): string {
       duration(each.ageMs),
       each.attempts,
       each.errorCode,
-      ...partners(each, session).map((name) => oneLine(name ?? '', NAME_CHARS)),
+      ...[each.source, each.target].map((name) => oneLine(name ?? '', NAME_CHARS)),
       each.conversationId,
       oneLine(each.question ?? '', LINE_CHARS),
     ]),
   );
 }
 
-function toWire(each: ListedQuestion, session: Side) {
-  const [source = null, target = null] = partners(each, session);
+function toWire(each: ListedQuestion) {
   return {
     message_id: each.messageId,
     conversation_id: each.conversationId,
     status: each.status,
     question: each.question ?? null,
-    source,
-    target,
+    source: each.source ?? null,
+    target: each.target ?? null,
     asked_at: `${each.askedAt}Z`,
     seen_at: each.seenAtUs === undefined ? null : timeOf(each.seenAtUs),
     finished_at: each.finishedAtUs === undefined ? null : timeOf(each.finishedAtUs),
