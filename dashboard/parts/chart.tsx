@@ -86,9 +86,14 @@ function sizeOf(element: HTMLElement) {
   return { width: Math.max(120, element.clientWidth), height: HEIGHT };
 }
 
-function optionsOf({ lines, stacked, format }: ChartProps, element: HTMLElement): uPlot.Options {
+function optionsOf(
+  { times, lines, stacked, format }: ChartProps,
+  element: HTMLElement,
+): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
+  // The first and the last column stand half beside their moment.
+  const beside = stacked === true ? ((times[1] ?? 0) - (times[0] ?? 0)) / 2 : 0;
   const drawn = stacked === true ? [...lines].reverse() : lines;
   const axis = {
     stroke: colour('--faint'),
@@ -100,7 +105,10 @@ function optionsOf({ lines, stacked, format }: ChartProps, element: HTMLElement)
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { x: { time: true }, y: { range: (_, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    scales: {
+      x: { time: true, range: (_, low, high) => [low - beside, high + beside] },
+      y: { range: (_, _low, high) => [0, high > 0 ? high * 1.1 : 1] },
+    },
     axes: [
       {
         ...axis,

@@ -22,7 +22,7 @@ export interface Series {
 }
 
 /** Some 20 milliseconds. */
-const MAX_ROWS = 20_000;
+const MAX_ROWS = 10_000;
 /** Questions end about in the order of their ids: beyond so many that ended earlier, none is looked for. */
 const OLDER_ROWS = 1_000;
 

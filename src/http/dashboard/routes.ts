@@ -15,7 +15,8 @@ import { failure } from '../errors.js';
 import { ErrorReply, type Route, route } from '../route.js';
 import { assetRoutes } from './assets.js';
 import { detailsView } from './question.js';
-import { type BusAccess, Snapshots } from './snapshot.js';
+import { Shared } from './shared.js';
+import { type BusAccess, snapshot } from './snapshot.js';
 import { TimeoutAdvice, type TimeoutSettings } from './timeouts.js';
 import {
   Acted,
@@ -30,6 +31,7 @@ import {
   State,
   TimeoutChanges,
   Timeouts,
+  WINDOWS,
 } from './wire.js';
 
 export interface DashboardParts {
@@ -42,24 +44,34 @@ export interface DashboardParts {
   readonly stopping: AbortSignal;
 }
 
+/** Pages share a look that is no older than this, in milliseconds. */
+const STATE_MS = 200;
+const SERIES_MS = 2_000;
 /** Steps of a chart. */
 const STEPS = 60;
 
 export function dashboardRoutes(parts: DashboardParts): Route[] {
   const { clock, requireBus, timeouts, stopping } = parts;
-  const snapshots = new Snapshots(parts);
+  const state = new Shared(STATE_MS, clock, () => snapshot(parts));
+  const series = new Map(
+    WINDOWS.map((minutes) => [
+      minutes,
+      new Shared(SERIES_MS, clock, async () =>
+        seriesOf(await requireBus(), Number(minutes) * 60_000, STEPS, clock.wallUs()),
+      ),
+    ]),
+  );
   const advice = new TimeoutAdvice(timeouts, clock, stopping);
   return [
     ...assetRoutes(),
-    look('state', 'What goes on now', State, () => snapshots.take()),
+    look('state', 'What goes on now', State, () => state.get()),
     route({
       method: 'GET',
       path: '/v1/dashboard/series',
       summary: 'How questions ended over time',
       query: SeriesQuery,
       replies: { 200: SeriesReply, 503: ErrorReply },
-      serve: async ({ query: { minutes } }) =>
-        seriesOf(await requireBus(), minutes * 60_000, STEPS, clock.wallUs()),
+      serve: async ({ query: { minutes } }) => await series.get(minutes)?.get(),
     }),
     route({
       method: 'GET',

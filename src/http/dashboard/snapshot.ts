@@ -18,31 +18,12 @@ export interface BusAccess {
   readonly open: () => Promise<SqliteBus>;
 }
 
-/** However many pages look, a look is shared by those that come within this, in milliseconds. */
-const SHARED_MS = 200;
 /** Rows of each list. */
 const MOST_CONVERSATIONS = 200;
 const MOST_RUNNING = 50;
 const MOST_LATEST = 10;
 
-export class Snapshots {
-  readonly #source: SnapshotSource;
-  #last: { readonly atMs: number; readonly taken: Promise<object> } | undefined;
-
-  constructor(source: SnapshotSource) {
-    this.#source = source;
-  }
-
-  take(): Promise<object> {
-    const atMs = this.#source.clock.monotonicMs();
-    if (this.#last === undefined || atMs - this.#last.atMs > SHARED_MS) {
-      this.#last = { atMs, taken: snapshot(this.#source) };
-    }
-    return this.#last.taken;
-  }
-}
-
-async function snapshot({ bridge, bus, clock }: SnapshotSource): Promise<object> {
+export async function snapshot({ bridge, bus, clock }: SnapshotSource): Promise<object> {
   const { busFacts, warnings } = await busPart(bus, clock);
   const { status, ready, engines } = bridge.health();
   const stats = bridge.stats() as {

@@ -129,7 +129,10 @@ const whole = (least: number, most: number) => z.coerce.number().int().min(least
 /** Message ids. */
 const Id = whole(1, Number.MAX_SAFE_INTEGER);
 
-export const SeriesQuery = z.object({ minutes: whole(1, 1440).default(60) });
+/** How far back a chart goes, in minutes. */
+export const WINDOWS = ['15', '60', '360', '1440'] as const;
+
+export const SeriesQuery = z.object({ minutes: z.enum(WINDOWS).default('60') });
 export const SeriesReply = z.object({
   stepUs: z.number(),
   knownFromUs: Us,
