@@ -119,6 +119,7 @@ async function createHttp(
     maxRequests: http.httpMaxRequests,
     names: http.httpName,
     origins: http.httpOrigin,
+    hooks: hookSettings(http, bus.db),
     strictModels: http.strictModels,
     timeouts: {
       settingMs: turns.turnTimeoutMs,
@@ -127,6 +128,18 @@ async function createHttp(
     limits: { maxConnections: server.maxConnections },
   };
   return createHttpDoor(options, bridge, log);
+}
+
+/** @throws ConfigError when nothing can be signed, or nobody would be told */
+function hookSettings(
+  { httpHook: urls, httpHookSecretFile: file }: Settings['http'],
+  db: string | undefined,
+) {
+  if (urls.length === 0 && file === undefined) return undefined;
+  if (file === undefined) throw new ConfigError('--http-hook needs --http-hook-secret-file FILE');
+  if (db === undefined) throw new ConfigError('--http-hook needs a bus: --db FILE');
+  if (urls.length === 0) throw new ConfigError('--http-hook-secret-file needs --http-hook URL');
+  return { urls, secret: readToken(file) };
 }
 
 /** A default that cannot be used would fail each question that names no document. */

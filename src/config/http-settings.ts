@@ -1,6 +1,6 @@
 /** Settings of the HTTP door. */
 import { z } from 'zod';
-import { onOff, portOrOff, texts, whole } from './setting.js';
+import { onOff, optionalPath, portOrOff, texts, whole } from './setting.js';
 
 export const Http = z.object({
   httpPort: portOrOff(3010, {
@@ -33,6 +33,20 @@ export const Http = z.object({
     value: 'ORIGIN',
     expects: 'origins such as https://app.example.org',
     about: 'web page that may call the HTTP door from a browser; no other may',
+  }),
+  httpHook: texts(
+    /^(https:\/\/[^\s@]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(\/[^\s@]*)?)$/,
+    {
+      value: 'URL',
+      expects:
+        'https:// addresses, or http:// addresses on this machine, without a user or password',
+      isDelicate: true,
+      about: 'address that is told of the end of each task, by a signed POST',
+    },
+  ),
+  httpHookSecretFile: optionalPath({
+    value: 'FILE',
+    about: 'file with the secret that web hooks are signed by, readable by its owner only',
   }),
   strictModels: onOff({
     about: 'the HTTP door refuses models that no engine claims, instead of the default engine',

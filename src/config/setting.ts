@@ -168,7 +168,10 @@ export function paths(standard: readonly string[], options: TextOptions) {
 }
 
 /** A list of texts that each match `pattern`; `expects` says so in words. */
-export function texts(pattern: RegExp, options: TextOptions & { readonly expects: string }) {
+export function texts(
+  pattern: RegExp,
+  options: TextOptions & { readonly expects: string; readonly isDelicate?: boolean },
+) {
   return z
     .array(Text.regex(pattern))
     .default([])

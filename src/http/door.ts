@@ -19,6 +19,7 @@ import { chatRoute } from './openai/chat.js';
 import { modelsRoute } from './openai/models.js';
 import { TaskResults } from './openai/results.js';
 import { openApiRoute } from './openapi.js';
+import type { HookSettings } from './push/hooks.js';
 import { Push } from './push/push.js';
 import { pushRoutes } from './push/routes.js';
 import { Sockets } from './push/socket.js';
@@ -42,6 +43,8 @@ export interface HttpOptions {
   readonly names: readonly string[];
   /** Origins whose pages may call the door. */
   readonly origins: readonly string[];
+  /** Who is told of the end of each task. */
+  readonly hooks?: HookSettings | undefined;
   readonly strictModels: boolean;
   /** What time-outs are without anybody setting them. */
   readonly timeouts: TimeoutSettings;
@@ -103,7 +106,10 @@ class Door implements HttpDoor {
     this.#push =
       this.#board &&
       place &&
-      new Push({ place, board: this.#board, maxConnections, stallMs, clock, log });
+      new Push({
+        ...{ place, board: this.#board, hooks: options.hooks },
+        ...{ maxConnections, stallMs, clock, log },
+      });
     this.#metrics = new Metrics({
       bridge,
       bus: this.#board && { open: this.#board.bus.bind(this.#board) },
@@ -126,6 +132,7 @@ class Door implements HttpDoor {
     await this.#app.ready();
     await listenOn(this.#server, { host, port }, '--http-port, or off');
     await this.#board?.start();
+    this.#push?.start();
     return (this.#server.address() as AddressInfo).port;
   }
 

@@ -89,17 +89,19 @@ export class ChangeFeed {
   }
 
   /**
-   * Makes sure that the log is kept. `join` follows in the same turn of the event loop.
+   * Makes sure that the log is kept.
+   * @returns the number of its newest change, as far as it has been read
    * @throws BusError; WarmlineError `shutting_down`
    */
-  async open(): Promise<void> {
+  async open(): Promise<number> {
     if (this.#isClosed) throw stopped();
-    if (this.#end !== undefined && this.#keeping !== undefined) return;
+    if (this.#end !== undefined && this.#keeping !== undefined) return this.#end;
     this.#opening ??= this.#begin().finally(() => {
       this.#opening = undefined;
     });
-    await this.#opening;
+    const newest = await this.#opening;
     if (this.#isClosed) throw stopped();
+    return newest;
   }
 
   /** @param after its last change; from now on when undefined */
