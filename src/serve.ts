@@ -81,7 +81,13 @@ export async function startServer(
       },
       log,
       signal,
-    );
+    ).catch(async (error: unknown) => {
+      if (!settings.http.isPortUsual || !isTaken(error)) throw error;
+      log.warn(`there is no HTTP door: ${(error as Error).message}`);
+      await http?.close();
+      http = undefined;
+      return undefined;
+    });
     return {
       address,
       httpPort,

@@ -10,7 +10,11 @@ import type { Environment } from './environment.js';
 import { type Described, describedSettings, ENV_PREFIX, nearest } from './names.js';
 import { SECTIONS, type Sections } from './settings.js';
 
-export type Settings = Omit<Sections, 'engine'> & {
+export type Settings = Omit<Sections, 'engine' | 'http'> & {
+  readonly http: Sections['http'] & {
+    /** Nobody has asked for the port: where it is taken, a bridge does without. */
+    readonly isPortUsual: boolean;
+  };
   readonly engine: Sections['engine'] & { readonly engine: string };
   /** Every engine that runs; the default one is named by `engine.engine`. */
   readonly engines: readonly EngineSettings[];
@@ -57,7 +61,12 @@ export async function loadSettings({ flags, env, cwd, text }: LoadOptions): Prom
     byFile,
     values,
   });
-  return { ...sections, engine: { ...sections.engine, engine: usual }, engines };
+  return {
+    ...sections,
+    http: { ...sections.http, isPortUsual: !sources.some((source) => source.has('httpPort')) },
+    engine: { ...sections.engine, engine: usual },
+    engines,
+  };
 }
 
 function checked(source: Source): Source {

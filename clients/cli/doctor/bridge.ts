@@ -90,10 +90,16 @@ async function checkPorts({ address, http }: Settings): Promise<Finding[]> {
   const { host, port } = address;
   const ofBridge = await checkPort('port', host, port);
   if (http.httpPort === 'off') return [ofBridge];
-  return [ofBridge, await checkPort('http-port', host, http.httpPort)];
+  return [ofBridge, await checkPort('http-port', host, http.httpPort, http.isPortUsual)];
 }
 
-function checkPort(name: 'port' | 'http-port', host: string, port: number): Promise<Finding> {
+/** @param isSpare a bridge starts where it is taken, and does without */
+function checkPort(
+  name: 'port' | 'http-port',
+  host: string,
+  port: number,
+  isSpare = false,
+): Promise<Finding> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) => {
@@ -102,7 +108,12 @@ function checkPort(name: 'port' | 'http-port', host: string, port: number): Prom
       const fix = taken
         ? `choose another --${name}, or stop that program`
         : `choose another --host or --${name}`;
-      resolve(fail(name, `${host}:${port} ${what}`, fix));
+      const message = `${host}:${port} ${what}`;
+      resolve(
+        taken && isSpare
+          ? warn(name, `${message}; a bridge started here would have no HTTP door`, fix)
+          : fail(name, message, fix),
+      );
     });
     probe.listen({ host, port }, () => {
       probe.close(() => resolve(ok(name, `${host}:${port} is free; no bridge runs there`)));
