@@ -3,9 +3,7 @@ import { type BusInspection, inspectBus } from '../../src/bus/index.js';
 
 const COUNTS = ['complete', 'failed', 'dead', 'ignored', 'orphaned', 'stale'] as const;
 
-export type Summary = Readonly<
-  Record<(typeof COUNTS)[number] | 'pending' | 'leased' | 'expired', number>
->;
+type Summary = Readonly<Record<(typeof COUNTS)[number] | 'pending' | 'leased' | 'expired', number>>;
 
 /** Takes the counts of now; what it returns gives what was added until then, and what is left. */
 export function startSummary(file: string, session: 'a' | 'b'): () => Summary {

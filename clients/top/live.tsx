@@ -12,7 +12,7 @@ import type { TopOptions } from './options.js';
 import { Screen } from './screen.js';
 import { view } from './view.js';
 
-export interface LiveOptions extends TopOptions {
+interface LiveOptions extends TopOptions {
   /** All there is to say of a question, for people; undefined when there is no such question. */
   readonly describe: (bus: SqliteBus, messageId: number) => string | undefined;
   readonly stdin: NodeJS.ReadStream;
