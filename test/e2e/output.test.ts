@@ -28,3 +28,13 @@ test('a reader that goes away ends a long output, and is no failure', async () =
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain('Settings of warmline');
 });
+
+test('output that a full disk does not take is a failure', async () => {
+  const { code, stderr } = await run(
+    'sh',
+    '-c',
+    `"${process.execPath}" "${CLI}" init --print >/dev/full`,
+  );
+  expect(code).toBe(1);
+  expect(stderr).toContain('standard output cannot be written: ENOSPC');
+});
