@@ -162,10 +162,9 @@ export function addUsage(program: Command): void {
 
 function addExamples(command: Command, path: readonly string[]): void {
   const { examples = [], exits = {} } = USAGE[path.join(' ')] ?? {};
-  const width = Math.max(0, ...examples.map(([line]) => line.length));
-  const lines = examples.map(([line, about]) => `  ${line.padEnd(width)}  # ${about}`);
+  const lines = examples.flatMap(([line, about]) => [`  # ${about}`, `  ${line}`]);
   const codes = Object.entries(exits).map(([code, meaning]) => `Exit code ${code}: ${meaning}.`);
-  const parts = [...(lines.length === 0 ? [] : ['Examples:', ...lines]), ...codes];
-  if (parts.length > 0) command.addHelpText('after', `\n${parts.join('\n')}`);
+  if (lines.length > 0) command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+  if (codes.length > 0) command.addHelpText('after', `\n${codes.join('\n')}`);
   for (const inside of command.commands) addExamples(inside, [...path, inside.name()]);
 }
