@@ -2,8 +2,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { createBridge } from '../../src/bridge/index.js';
 import { openSqliteBus } from '../../src/bus/index.js';
+import { systemClock } from '../../src/clock.js';
+import { createContextRoots } from '../../src/context/index.js';
+import { FakeEngine } from '../../src/engines/fake/index.js';
+import { createHttpDoor } from '../../src/http/index.js';
+import { createLogger } from '../../src/log.js';
 import { start } from '../support/process.js';
 import { type EventReader, readEvents, readOn, seqs } from './event-reader.js';
 import {
@@ -172,6 +178,58 @@ test('what readers do not take is not held back for them, and is told when they 
   expect(seqs(late.events)).toEqual(seqs(free.events));
 });
 
+test('a log that is lost while it is read is begun anew, and the readers are told', async () => {
+  const server = await startUp('--engine', 'fake');
+  const reader = await readEvents(`${server.url}/v1/events`);
+  const first = await startTask(server, 'before');
+  await reader.find(isEndOf(first));
+  loseChanges(server.db);
+  const reset = await reader.find(({ event }) => event === 'reset');
+  const second = await startTask(server, 'after');
+  const last = await reader.find(isEndOf(second));
+  expect(Number(last.data.seq)).toBeGreaterThan(Number(reset.data.seq));
+  expect(reader.events.filter(({ event }) => event === 'reset')).toHaveLength(1);
+});
+
+test('a reader that takes nothing is dropped', async () => {
+  const dir = documents();
+  const db = join(dir, 'bus.db');
+  await openSqliteBus({ file: db, create: true }).close();
+  const contexts = await createContextRoots({ roots: [dir], maxBytes: 1024 });
+  const log = createLogger({ level: 'silent' });
+  const engines = [{ engine: new FakeEngine({ name: 'fake' }) }];
+  const bridge = createBridge({ engines, contexts, clock: systemClock, log });
+  const door = createHttpDoor(
+    {
+      ...{ host: '127.0.0.1', port: 0, bus: { file: db, session: 'b' } },
+      ...{ tasksAtOnce: 5, maxTasks: 10, maxRequests: 3, names: [], origins: [] },
+      ...{ strictModels: false, limits: { stallMs: 200 } },
+      timeouts: { settingMs: 300_000, bounds: { floorMs: 30_000, ceilingMs: 600_000 } },
+    },
+    bridge,
+    log,
+  );
+  const url = `http://127.0.0.1:${await door.listen()}`;
+  onTestFinished(async () => {
+    await door.close();
+    await bridge.close();
+  });
+  const stuck = await readEvents(`${url}/v1/events`);
+  stuck.pause();
+  const free = await readEvents(`${url}/v1/events`);
+  const last = writeChanges(db, 60_000);
+  await free.find(({ data }) => data.seq === last);
+  for (;;) {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    if (text.includes('\nwarmline_http_event_readers 1\n')) break;
+  }
+  stuck.resume();
+  expect(seqs(await stuck.ended()).length).toBeLessThan(60_000);
+  const again = await readOn(`${url}/v1/events`, stuck);
+  await again.find(({ data }) => data.seq === last);
+  expect([...seqs(stuck.events), ...seqs(again.events)]).toEqual(seqs(free.events));
+});
+
 test('readers leave connections for requests', async () => {
   const server = await startUp('--engine', 'fake', '--max-connections', '32');
   const readers: EventReader[] = [];
@@ -242,6 +300,20 @@ function writeChanges(db: string, count: number): number {
   const last = peer.prepare('SELECT max(seq) FROM warmline_changes').pluck().get() as number;
   peer.close();
   return last;
+}
+
+/** As when nobody has read it for an hour. */
+function loseChanges(db: string): void {
+  const peer = new Database(db);
+  peer.exec(`
+    BEGIN IMMEDIATE;
+    DROP TRIGGER warmline_changes_of_lanes;
+    DROP TRIGGER warmline_changes_of_done;
+    DROP TABLE warmline_changes;
+    DELETE FROM warmline_meta WHERE key IN ('changes', 'changes_until');
+    COMMIT;
+  `);
+  peer.close();
 }
 
 function residentBytes(pid: number): number {

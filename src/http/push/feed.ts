@@ -1,5 +1,6 @@
 /**
- * The changes of the bus for many readers: one connection, one watch, one reader of the log.
+ * The changes of the bus for many readers: one connection, one watch, one reader of the log. The
+ * connection is its own: a watch tells of what others commit, and the tasks' is one of those.
  *
  * What is always true:
  *  - Each reader has a place, the number of the last change it was told. Nothing is held back for
