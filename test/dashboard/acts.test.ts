@@ -75,7 +75,7 @@ test('changes are pushed: what happens shows although the page hardly looks by i
   const { page } = await visit(server.url);
   await page.getByTitle('changes are pushed').waitFor();
   const id = await asker.put('two');
-  await page.getByRole('link', { name: 'two' }).waitFor();
+  await page.getByRole('link', { name: 'two' }).first().waitFor();
   await until(() => asker.endOf(id));
   await page.getByRole('row', { name: /complete two/ }).waitFor();
 });
@@ -104,8 +104,7 @@ test('a page that has lost its server says so, and keeps what it saw as of then'
   await asker.put('!fake silent Still there?');
   const { page } = await visit(server.url);
   await page.getByRole('link', { name: 'Still there?' }).first().waitFor();
-  await server.program.kill('SIGKILL');
-  process.kill(server.pids.bridge, 'SIGKILL');
+  await server.program.kill('SIGTERM');
   await page.getByRole('alert').getByText('Not connected').waitFor();
   await page.getByRole('link', { name: 'Still there?' }).first().waitFor();
 });
