@@ -21,3 +21,10 @@ test('JSON steers no terminal, and is the same JSON', async () => {
   expect(stdout).not.toMatch(STEERS);
   expect(JSON.parse(stdout).questions).toMatchObject([{ question: `q${EVIL}` }]);
 });
+
+test('init steers no terminal with the name of its file', async () => {
+  const file = `${tempDir()}/w${EVIL}.toml`;
+  const { stdout } = await warmline('init', '--config', file, '--port', '1');
+  expect(stdout).toContain('Next:');
+  expect(stdout).not.toMatch(STEERS);
+});

@@ -58,7 +58,7 @@ export async function init(words: Words): Promise<number> {
   } else {
     printText(`${printable(file)} written\n`);
     printFindings(findings);
-    printText(`\n${nextSteps(file, healthy, isRunning)}`);
+    printText(`\n${printable(nextSteps(file, healthy, isRunning))}`);
   }
   return healthy ? EXIT.ok : EXIT.failed;
 }
