@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3';
 import { type Clock, systemClock } from '../../clock.js';
 import type { Attempt, Side } from '../bus.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, type ParsedQuestion, parseQuestion } from '../question.js';
-import { isOpen } from '../sqlite/sql-time.js';
+import { isOpen, usOf } from '../sqlite/sql-time.js';
 import type { SqliteBus } from '../sqlite/store.js';
 import { naiveUtc } from '../stamp.js';
 import type { ChangeStatus } from './changes.js';
@@ -53,7 +53,7 @@ export interface QuestionDetails {
   readonly askedAt: string | undefined;
   readonly seenAtUs: number | undefined;
   readonly finishedAtUs: number | undefined;
-  /** Since it was seen: until it was finished, or until now. */
+  /** Since it was asked: until it was finished, or until now. Undefined for what is no question. */
   readonly ageMs: number | undefined;
   readonly conversation: 'open' | 'expired' | 'gone';
   readonly waits: WaitReason | undefined;
@@ -101,6 +101,7 @@ function details(
       ? unheldStatus(bus.session, row, question)
       : unfinishedStatus(lane, head !== undefined));
   const seenAtUs = done?.seenAtUs ?? work?.seenAtUs;
+  const sinceUs = status === 'other' ? undefined : (row?.askedUs ?? seenAtUs);
   const endUs = done?.finishedAtUs ?? nowUs;
   return {
     messageId,
@@ -112,7 +113,7 @@ function details(
     askedAt: row?.timestamp,
     seenAtUs,
     finishedAtUs: done?.finishedAtUs,
-    ageMs: seenAtUs === undefined ? undefined : Math.max(0, (endUs - seenAtUs) / 1000),
+    ageMs: sinceUs === undefined ? undefined : Math.max(0, (endUs - sinceUs) / 1000),
     conversation: conversationState(db, conversationId, nowUs),
     waits:
       status === 'pending' && lane
@@ -136,6 +137,8 @@ interface MessageRow {
   readonly from: unknown;
   readonly to: unknown;
   readonly timestamp: string;
+  /** Null when the time cannot be read. */
+  readonly askedUs: number | null;
   readonly isRead: 0 | 1;
   readonly oversized: 0 | 1;
   readonly message: unknown;
@@ -146,6 +149,7 @@ function messageRow(db: Database, id: number): MessageRow | undefined {
   return db
     .prepare(
       `SELECT conversation_id AS conversation, from_session AS "from", to_session AS "to", timestamp,
+              ${usOf('timestamp')} AS askedUs,
               coalesce(read, 0) != 0 AS isRead, bytes > :most AS oversized,
               CASE WHEN bytes <= :most THEN message END AS message,
               CASE WHEN bytes <= :most THEN metadata END AS metadata
