@@ -104,7 +104,7 @@ function optionsOf(
     ...sizeOf(element),
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { time: true, range: (_, low, high) => [low - beside, high + beside] },
       y: { range: (_, _low, high) => [0, high > 0 ? high * 1.1 : 1] },
