@@ -75,7 +75,7 @@ function Frame() {
     const current = views.current?.querySelector('[aria-current]');
     current?.scrollIntoView({ block: 'nearest', inline: 'center' });
   }, [view]);
-  if (link.at === 'locked') return <Locked why={link.why} />;
+  if (link.at === 'locked') return <Locked />;
   return (
     <div class="frame">
       <button type="button" class="skip" onClick={skip}>
@@ -169,7 +169,7 @@ function Waiting() {
   return <p class="note">Looking …</p>;
 }
 
-function Locked({ why }: { why: string | undefined }) {
+function Locked() {
   const { live } = usePage();
   const field = useRef<HTMLInputElement>(null);
   const [tried, setTried] = useState(false);
@@ -198,7 +198,7 @@ function Locked({ why }: { why: string | undefined }) {
         </button>
         {tried && (
           <p class="trouble" role="alert">
-            {why}
+            That is not the token of this server.
           </p>
         )}
         <p class="note">

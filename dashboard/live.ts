@@ -10,7 +10,7 @@ export type Link =
   /** `pushed`: changes show at once; otherwise they are looked for. */
   | { readonly at: 'live'; readonly pushed: boolean }
   | { readonly at: 'lost'; readonly why: string }
-  | { readonly at: 'locked'; readonly why: string | undefined };
+  | { readonly at: 'locked' };
 
 export interface Seen {
   readonly link: Link;
@@ -31,7 +31,6 @@ export class Live {
   #seen: Seen = { link: { at: 'connecting' }, state: undefined, version: 0 };
   /** By `performance.now`, when the state came. */
   #cameMs = 0;
-  #lostMs: number | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looking = false;
@@ -50,13 +49,12 @@ export class Live {
     return this.#seen;
   }
 
-  /** By the server's clock; it stands still while the server is out of reach. */
+  /** By the server's clock; while the server is out of reach, when it was last seen. */
   nowUs(): number {
-    const { state } = this.#seen;
-    const nowMs = this.#lostMs ?? performance.now();
-    return state === undefined
-      ? Date.now() * 1000
-      : state.takenAtUs + (nowMs - this.#cameMs) * 1000;
+    const { state, link } = this.#seen;
+    if (state === undefined) return Date.now() * 1000;
+    if (link.at === 'lost') return state.takenAtUs;
+    return state.takenAtUs + (performance.now() - this.#cameMs) * 1000;
   }
 
   start(): void {
@@ -93,11 +91,9 @@ export class Live {
     try {
       const state = await call<State>('/v1/dashboard/state');
       this.#cameMs = performance.now();
-      this.#lostMs = undefined;
       this.#tell({ at: 'live', pushed: this.#pushed }, state);
       if (state.bus.at === 'open') void this.#listen();
     } catch (error) {
-      this.#lostMs ??= performance.now();
       this.#tell(linkAfter(error), this.#seen.state);
     }
     this.#looking = false;
@@ -135,5 +131,5 @@ export class Live {
 function linkAfter(error: unknown): Link {
   const why = error instanceof Error ? error.message : String(error);
   const isLocked = error instanceof ApiError && error.status === 401;
-  return isLocked ? { at: 'locked', why } : { at: 'lost', why };
+  return isLocked ? { at: 'locked' } : { at: 'lost', why };
 }
