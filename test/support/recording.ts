@@ -157,7 +157,7 @@ export function rewrite(page: string, contents: readonly string[]): string {
 export function steady(text: string): string {
   return text
     .replaceAll(/conv_[0-9a-f]{16}/g, 'CONVERSATION')
-    .replaceAll(/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?/g, 'TIME')
+    .replaceAll(/\b(\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(\.\d+)?Z?/g, 'TIME')
     .replaceAll(/\b\d\d:\d\d UTC/g, 'TIME')
     .replaceAll(/\b\d+(\.\d+)? (ms|s|min|h|d)( \d+ (s|min|h))?\b/g, 'SPAN')
     .replaceAll(/\b(pid|autopoll) \d+|(?<=^\[\d\] )\d+/gm, 'PROCESS')
