@@ -1,6 +1,6 @@
 /** Small things that every view is made of. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { useNowUs } from '../context.js';
 import { age, clockTime, duration } from '../text.js';
 
@@ -94,23 +94,12 @@ export function Trouble({ text }: { text: string | undefined }) {
   );
 }
 
-/** A second press within this does it, in milliseconds. */
-const CERTAIN_MS = 4_000;
-
-/** A button for what cannot be undone: it asks once more, in its own place. */
+/** A button for what cannot be undone: it asks once more, in its own place, until one leaves it. */
 export function Careful(props: { label: string; ask: string; act: () => void; about: string }) {
   const [asked, setAsked] = useState(false);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
   const press = () => {
-    clearTimeout(timer.current);
-    if (asked) {
-      setAsked(false);
-      props.act();
-      return;
-    }
-    setAsked(true);
-    timer.current = setTimeout(() => setAsked(false), CERTAIN_MS);
+    setAsked(!asked);
+    if (asked) props.act();
   };
   return (
     <button
@@ -118,6 +107,7 @@ export function Careful(props: { label: string; ask: string; act: () => void; ab
       class={asked ? 'button danger' : 'button'}
       aria-label={`${asked ? props.ask : props.label}: ${props.about}`}
       onClick={press}
+      onBlur={() => setAsked(false)}
     >
       {asked ? props.ask : props.label}
     </button>
