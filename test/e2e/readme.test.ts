@@ -37,7 +37,7 @@ test('what the README shows is what happens', async () => {
   for (const { command, shown } of steps) {
     const words = command
       .replace('localhost 9999', `localhost ${port}`)
-      .replace(/^npx warmline (.*)$/, `node dist/clients/cli/main.js $1 --port ${port}`);
+      .replace(/^warmline (.*)$/, `node dist/clients/cli/main.js $1 --port ${port}`);
     const { code, stdout } = await run('bash', '-c', words);
     expect({ command, code }).toEqual({ command, code: 0 });
     expect(stdout, command).toMatch(showing(shown));

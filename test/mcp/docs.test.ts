@@ -1,7 +1,10 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import {
+  getDefaultEnvironment,
+  StdioClientTransport,
+} from '@modelcontextprotocol/sdk/client/stdio.js';
 import { expect, onTestFinished, test } from 'vitest';
 import { CLI, makeBus, ROOT, tempDir } from '../e2e/warmline.js';
 import { Program } from '../support/process.js';
@@ -15,8 +18,8 @@ function example(language: string): string {
   return found[0]?.[1] ?? '';
 }
 
-/** A directory with a bus, in which `npx warmline` is this one. */
-async function project(): Promise<string> {
+/** A directory with a bus, and how `warmline` is found there. */
+async function project(): Promise<{ dir: string; env: Record<string, string> }> {
   const dir = tempDir();
   await makeBus(join(dir, 'bus.db'), 0);
   mkdirSync(join(dir, 'node_modules/.bin'), { recursive: true });
@@ -28,12 +31,14 @@ async function project(): Promise<string> {
     join(dir, 'node_modules/@modelcontextprotocol'),
   );
   writeFileSync(join(dir, 'package.json'), '{"private": true}');
-  return dir;
+  const PATH = `${join(dir, 'node_modules/.bin')}:${process.env.PATH}`;
+  return { dir, env: { ...getDefaultEnvironment(), PATH } };
 }
 
 test('the configuration on the page starts the server', async () => {
   const { warmline } = JSON.parse(example('json')).mcpServers;
-  const transport = new StdioClientTransport({ ...warmline, cwd: await project(), stderr: 'pipe' });
+  const { dir: cwd, env } = await project();
+  const transport = new StdioClientTransport({ ...warmline, cwd, env, stderr: 'pipe' });
   const client = new Client({ name: 'test', version: '1' });
   await client.connect(transport);
   onTestFinished(() => client.close());
@@ -47,11 +52,11 @@ test('the configuration on the page starts the server', async () => {
 });
 
 test('each argument that a tool takes is on the page, and no other', async () => {
-  const dir = await project();
+  const { dir: cwd, env } = await project();
   const client = new Client({ name: 'test', version: '1' });
-  const args = ['warmline', 'mcp', '--db', 'bus.db'];
+  const args = ['mcp', '--db', 'bus.db'];
   await client.connect(
-    new StdioClientTransport({ command: 'npx', args, cwd: dir, stderr: 'pipe' }),
+    new StdioClientTransport({ command: 'warmline', args, cwd, env, stderr: 'pipe' }),
   );
   onTestFinished(() => client.close());
   const { tools } = await client.listTools();
@@ -66,10 +71,11 @@ test('each argument that a tool takes is on the page, and no other', async () =>
 });
 
 test('the program on the page asks', async () => {
-  const dir = await project();
+  const { dir, env } = await project();
   const port = await startUp(join(dir, 'bus.db'));
   writeFileSync(join(dir, 'example.mjs'), example('js'));
   const words = [join(dir, 'example.mjs'), join(dir, 'bus.db'), port];
-  const { code, stdout, stderr } = await new Program(process.execPath, words, { cwd: dir }).ended;
+  const { code, stdout, stderr } = await new Program(process.execPath, words, { cwd: dir, env })
+    .ended;
   expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: 'fake: What is in the archive?\n' });
 });
