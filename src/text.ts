@@ -1,12 +1,16 @@
 /** Text and times for people, whatever shows them. */
 
+/** Control characters but for tab and line end, and the marks that turn the order of text round. */
+const UNSAFE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
 /**
- * Text that others wrote, safe for a terminal: control characters could move the cursor, rename
- * the window or hide what was printed before.
+ * Text that others wrote, safe for a terminal: it could move the cursor, rename the window, hide
+ * what was printed before, or read otherwise than it is.
  */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\r\n/g, '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+  return text.replace(/\r\n/g, '\n').replace(UNSAFE, '');
 }
 
 /** The same where a line end or a tab would make up a line or a column of its own. */

@@ -12,7 +12,7 @@ const Health = z.looseObject({
   database_path: z.string().describe('the bus; empty without one'),
 });
 
-const Live = z.object({ live: z.literal(true) });
+const Live = z.object({ live: z.literal(true), pid: z.int().describe('of the bridge') });
 const Ready = z.object({ ready: z.boolean() });
 
 const STATUS = { ok: 'healthy', degraded: 'degraded', down: 'unhealthy' } as const;
@@ -29,7 +29,7 @@ export function healthRoutes(
       summary: 'Whether the process answers at all',
       replies: { 200: Live },
       isOpen: true,
-      serve: async () => ({ live: true }),
+      serve: async () => ({ live: true, pid: process.pid }),
     }),
     route({
       method: 'GET',

@@ -13,6 +13,8 @@ test('printable text has line ends and tabs, and no other control character', ()
     }),
   );
   expect(printable('a\r\nb\tc\u001b[31md')).toBe('a\nb\tc[31md');
+  // An override would show what follows it backwards.
+  expect(printable('photo_\u202egnp.exe\u2069')).toBe('photo_gnp.exe');
 });
 
 test('a table lines its columns up, numbers to the right', () => {

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { CLI, Program, warmline } from '../support/process.js';
+import { Terminal } from '../support/terminal.js';
 import { PollHouse } from './poll-house.js';
 
 interface Listed {
@@ -45,6 +46,17 @@ test('list shows questions with their states, the latest first, a page at a time
   );
   const rest = await listed(house, '--before', String(page.next));
   expect(rest).toMatchObject({ questions: [{ message_id: first }], next: null });
+});
+
+test('list has one line for each question where a terminal is narrow', async () => {
+  const house = new PollHouse();
+  await asked(house, 'word '.repeat(100), 'two');
+  const words = [process.execPath, CLI, 'poll', 'list', '--db', house.db];
+  const terminal = new Terminal(words, house.around, { columns: 80, rows: 24 });
+  expect((await terminal.ended).code).toBe(0);
+  const lines = terminal.history.trimEnd().split('\n');
+  expect(lines).toHaveLength(3);
+  expect(lines[2]).toMatch(/ 1 +pending .* warmline +word word .*…$/);
 });
 
 test('list takes the words for states, one or several, and no others', async () => {

@@ -18,7 +18,7 @@ export async function doctor(words: Words): Promise<number> {
   const findings = [
     ...(await checkRuntime()),
     ...ofBridge,
-    ...(health === undefined ? [] : await checkHttp(settings)),
+    ...(health === undefined ? [] : await checkHttp(settings, health.pid)),
     // A bridge that runs may have been started with other engines than the settings here name.
     ...(health === undefined ? await checkEngines(settings) : checkRunning(health)),
     ...checkGuard(health === undefined ? settings.engines : objectsIn(health.engines)),

@@ -3,19 +3,24 @@ import type { Settings } from '../../../src/config/index.js';
 import { type Finding, ok, warn } from './finding.js';
 
 const ANSWER_MS = 2_000;
+const OTHER_DOOR = 'that of this one is off, or has another --http-port';
 
-export async function checkHttp(settings: Settings): Promise<Finding[]> {
+/** @param bridgePid the bridge that answers at the address of the settings */
+export async function checkHttp(settings: Settings, bridgePid: unknown): Promise<Finding[]> {
   const { httpPort } = settings.http;
   if (httpPort === 'off' || httpPort === 0) return [];
   const url = `http://${reachable(settings.address.host)}:${httpPort}`;
   try {
     const reply = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const isOurs = reply.ok && ((await reply.json()) as { live?: unknown }).live === true;
-    if (isOurs)
-      return [ok('http', `OpenAI clients are served at ${url}/v1: ${line(settings, url)}`)];
+    const said = (await reply.json()) as { live?: unknown; pid?: unknown };
+    if (reply.ok && said.live === true) {
+      return said.pid === bridgePid
+        ? [ok('http', `OpenAI clients are served at ${url}/v1: ${line(settings, url)}`)]
+        : [ok('http', `${url} is the door of another bridge (process ${said.pid}): ${OTHER_DOOR}`)];
+    }
   } catch (error) {
     if (isRefused(error)) {
-      return [ok('http', `no HTTP door at ${url}: it is off, or has another --http-port`)];
+      return [ok('http', `no HTTP door at ${url}: ${OTHER_DOOR}`)];
     }
   }
   return [

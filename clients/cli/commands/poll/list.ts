@@ -19,9 +19,12 @@ interface ListWords {
 }
 
 const DEFAULT_LIMIT = 50;
-/** So much of a question stands in its line. */
+/** So much of a question stands in its line, and so much at least on a narrow terminal. */
 const LINE_CHARS = 60;
+const LEAST_CHARS = 12;
 const NAME_CHARS = 24;
+/** A narrower terminal has no room for the conversations; what is no terminal has any. */
+const WIDE_COLUMNS = 110;
 
 export async function pollList(words: Words): Promise<number> {
   const { status, conversation, limit = DEFAULT_LIMIT, before, json } = words as ListWords;
@@ -35,27 +38,38 @@ export async function pollList(words: Words): Promise<number> {
       });
       return EXIT.ok;
     }
-    if (questions.length > 0) printText(asTable(questions));
+    if (questions.length > 0) printText(asTable(questions, columnsOf(process.stdout)));
     else printText(nextBeforeId === undefined ? 'no question matches' : 'none matches so far');
     if (nextBeforeId !== undefined) printText(`\nolder ones: --before ${nextBeforeId}`);
     return EXIT.ok;
   });
 }
 
-function asTable(questions: readonly ListedQuestion[]): string {
-  return table(
-    ['message', 'status', 'age', 'attempts', 'error', 'from', 'to', 'conversation', 'question'],
-    questions.map((each) => [
-      each.messageId,
-      each.status,
-      duration(each.ageMs),
-      each.attempts,
-      each.errorCode,
-      ...[each.source, each.target].map((name) => oneLine(name ?? '', NAME_CHARS)),
-      each.conversationId,
-      oneLine(each.question ?? '', LINE_CHARS),
-    ]),
-  );
+function columnsOf(stream: NodeJS.WriteStream): number {
+  return stream.isTTY ? stream.columns || WIDE_COLUMNS : Number.POSITIVE_INFINITY;
+}
+
+/** One line for each question that fits `columns`, where that can be. */
+function asTable(questions: readonly ListedQuestion[], columns: number): string {
+  const facts = (each: ListedQuestion) => [
+    each.messageId,
+    each.status,
+    duration(each.ageMs),
+    each.attempts,
+    each.errorCode,
+    ...[each.source, each.target].map((name) => oneLine(name ?? '', NAME_CHARS)),
+    ...(columns < WIDE_COLUMNS ? [] : [each.conversationId]),
+  ];
+  const headings = ['message', 'status', 'age', 'attempts', 'error', 'from', 'to'];
+  if (columns >= WIDE_COLUMNS) headings.push('conversation');
+  const withQuestions = (chars: number) =>
+    table(
+      [...headings, 'question'],
+      questions.map((each) => [...facts(each), oneLine(each.question ?? '', chars)]),
+    );
+  const [, ...lines] = withQuestions(1).split('\n');
+  const left = columns - Math.max(...lines.map((line) => line.length));
+  return withQuestions(Math.min(LINE_CHARS, Math.max(LEAST_CHARS, left)));
 }
 
 function toWire(each: ListedQuestion) {
