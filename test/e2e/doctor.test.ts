@@ -79,3 +79,15 @@ test('questions that wait for a bridge are a fault once somebody would ask it', 
     { status: 'warn', fix: `run: warmline up --db ${temp.file}` },
   ]);
 });
+
+test('the HTTP door of one bridge is not taken for that of another', async () => {
+  const readyOf = (httpPort: string) =>
+    start(['serve', '--port', '0', '--http-port', httpPort, '--log-level', 'error']).ready();
+  const [one, other] = [await readyOf('0'), await readyOf('off')];
+  const look = async (port: unknown) =>
+    named(await checks('--port', String(port), '--http-port', String(one.http_port)), 'http');
+  expect(await look(one.port)).toMatchObject([{ message: expect.stringContaining('/v1/models') }]);
+  expect(await look(other.port)).toMatchObject([
+    { status: 'ok', message: expect.stringContaining(`another bridge (process ${one.pid})`) },
+  ]);
+});
