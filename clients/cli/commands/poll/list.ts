@@ -24,7 +24,7 @@ const LINE_CHARS = 60;
 const LEAST_CHARS = 12;
 const NAME_CHARS = 24;
 /** A narrower terminal has no room for the conversations; what is no terminal has any. */
-const WIDE_COLUMNS = 110;
+const WIDE_COLUMNS = 130;
 
 export async function pollList(words: Words): Promise<number> {
   const { status, conversation, limit = DEFAULT_LIMIT, before, json } = words as ListWords;
