@@ -16,10 +16,18 @@ import {
 import { type ContextRoots, createContextRoots } from './context/index.js';
 import type { Engine, EngineStatus } from './engines/index.js';
 import { ConfigError } from './errors.js';
-import type { HttpDoor, HttpOptions } from './http/index.js';
+import type { Guest, HttpDoor, HttpOptions } from './http/index.js';
 import type { Log } from './log.js';
 import { createServer, type ListenAddress, type SocketServer } from './server/index.js';
 import { DEFAULT_LIMITS, type PoolLimits } from './sessions/index.js';
+
+export type { Guest } from './http/index.js';
+
+/** What the HTTP door of a server with a bus may have besides its own. */
+export interface Guests {
+  /** The MCP server, made when somebody asks for it. @param port of the bridge */
+  readonly mcp?: (port: number) => Promise<Guest>;
+}
 
 export interface RunningServer {
   readonly address: ListenAddress;
@@ -47,6 +55,7 @@ export async function startServer(
   settings: Settings,
   log: Log,
   signal: AbortSignal,
+  guests: Guests = {},
 ): Promise<RunningServer> {
   const { roots, defaultContext, maxBytes } = contextOptions(settings);
   const contexts = await createContextRoots({ roots, defaultContext, maxBytes });
@@ -76,7 +85,7 @@ export async function startServer(
     );
     const httpPort = await listen(
       async () => {
-        http = await createHttp(settings, token, bridge, log);
+        http = await createHttp(settings, token, bridge, log, guestsAt(guests, address.port));
         return await http?.listen();
       },
       log,
@@ -111,6 +120,7 @@ async function createHttp(
   token: string | undefined,
   bridge: Bridge,
   log: Log,
+  guests: HttpOptions['guests'],
 ): Promise<HttpDoor | undefined> {
   const { httpPort: port } = http;
   if (port === 'off') return undefined;
@@ -132,8 +142,13 @@ async function createHttp(
       bounds: { floorMs: autopoll.adaptiveFloorMs, ceilingMs: autopoll.adaptiveCeilingMs },
     },
     limits: { maxConnections: server.maxConnections },
+    guests: bus.db === undefined ? {} : guests,
   };
   return createHttpDoor(options, bridge, log);
+}
+
+function guestsAt({ mcp }: Guests, port: number): HttpOptions['guests'] {
+  return mcp === undefined ? {} : { '/mcp': () => mcp(port) };
 }
 
 /** @throws ConfigError when nothing can be signed, or nobody would be told */

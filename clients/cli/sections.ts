@@ -10,6 +10,7 @@ export const BRIDGE: readonly Section[] = [
   'turns',
   'server',
   'http',
+  'mcp',
   'process',
 ];
 

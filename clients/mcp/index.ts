@@ -1,4 +1,4 @@
 /** The MCP server: warmline as tools for a model. */
 export { Backend } from './backend.js';
-export { createMcpServer } from './server.js';
+export { McpHttp } from './http.js';
 export { serveStdio } from './stdio.js';

@@ -113,7 +113,7 @@ const checkMessages = defineTool({
   run: async (given, call) => {
     const { backend, signal } = call;
     const who = credentialsOf(given);
-    const unread = lookForMessages(backend.bus, who, backend.session, systemClock.wallUs());
+    const unread = await lookForMessages(backend.bus, who, backend.session, systemClock.wallUs());
     if (typeof unread === 'string') throw backend.denied(unread);
     const taken = await backend.actAs(who, signal, (seat) => takeMessages(seat, unread.ids));
     const over = given.take_questions ? await takeOver(who, unread.held, call) : [];

@@ -11,6 +11,7 @@ import { dashboardRoutes } from './dashboard/routes.js';
 import type { TimeoutSettings } from './dashboard/timeouts.js';
 import { envelope, failure, HttpFailure, toFailure } from './errors.js';
 import { bearerToken, judgeSite, type SiteVerdict } from './guard.js';
+import { type GuestList, Guests } from './guests.js';
 import { healthRoutes } from './health.js';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.js';
 import { Metrics } from './metrics/metrics.js';
@@ -48,6 +49,8 @@ export interface HttpOptions {
   readonly strictModels: boolean;
   /** What time-outs are without anybody setting them. */
   readonly timeouts: TimeoutSettings;
+  /** What else answers here, by its path. */
+  readonly guests?: GuestList | undefined;
   readonly limits?: Partial<HttpLimits> | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -77,6 +80,7 @@ class Door implements HttpDoor {
   readonly #push: Push | undefined;
   readonly #sockets: Sockets | undefined;
   readonly #metrics: Metrics;
+  readonly #guests: Guests;
   readonly #draining = new AbortController();
   readonly #stopping = new AbortController();
   readonly #names: ReadonlySet<string>;
@@ -117,6 +121,8 @@ class Door implements HttpDoor {
     });
     this.#app = this.#createApp(this.#limits);
     for (const route of this.#routes(bridge, clock)) mount(this.#app, route);
+    this.#guests = new Guests(options.guests ?? {}, log);
+    this.#guests.mount(this.#app);
     this.#sockets =
       this.#board &&
       this.#push &&
@@ -157,6 +163,7 @@ class Door implements HttpDoor {
     await this.#untilQuiet(LAST_REPLY_MS);
     this.#server.closeAllConnections();
     this.#sockets?.close();
+    await this.#guests.close();
     await this.#push?.close();
     await this.#board?.close();
     await this.#app.close();

@@ -1,9 +1,9 @@
 import { setProbes } from '../../../src/failpoints/index.js';
 import { runUntilStopped } from '../../../src/lifecycle.js';
 import { createLogger } from '../../../src/log.js';
-import { Backend, serveStdio } from '../../mcp/index.js';
-import { clientOptions } from '../bridge-client.js';
-import { needBus, settingsFor, type Words } from '../options.js';
+import { serveStdio } from '../../mcp/index.js';
+import { mcpBackend } from '../mcp-server.js';
+import { settingsFor, type Words } from '../options.js';
 import { MCP } from '../sections.js';
 
 /** Standard output carries the protocol and nothing else. */
@@ -12,14 +12,7 @@ export async function mcp(words: Words): Promise<number> {
   const { logLevel, drainMs } = settings.process;
   const log = createLogger({ level: logLevel });
   setProbes(settings.process, log);
-  const backend = new Backend({
-    db: needBus(settings),
-    session: settings.bus.session,
-    create: words.create === true,
-    bridge: clientOptions(settings, 'warmline-mcp'),
-    callsPerMinute: settings.mcp.mcpCallsPerMinute,
-    log,
-  });
+  const backend = mcpBackend(settings, log, words.create === true);
   return await runUntilStopped({ log, drainMs }, async ({ stopping }) => {
     await serveStdio(backend, process, stopping);
     await backend.close();

@@ -15,7 +15,10 @@ export async function serve(words: Words): Promise<number> {
   const log = createLogger({ level: logLevel });
   setProbes(settings.process, log);
   return runUntilStopped({ log, drainMs }, async (life) => {
-    const server = await startServer(settings, log, life.stopping);
+    const mcp = async (port: number) =>
+      // Its code is large, and few ask for it.
+      (await import('../mcp-server.js')).mcpGuest(settings, port, log);
+    const server = await startServer(settings, log, life.stopping, { mcp });
     if (watchdogMs > 0) startWatchdog({ stallMs: watchdogMs, log });
     const { host, port, socketPath } = server.address;
     const { httpPort = null } = server;

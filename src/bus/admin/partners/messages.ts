@@ -3,6 +3,7 @@
  * what is handed over is marked as read. `read` is no lock, and hides a question from a queue that has
  * not seen it yet, so questions that a queue of ours answers are named and left.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import type { Side } from '../../bus.js';
 import { MAX_QUESTION_BYTES, OVERSIZED, parseQuestion } from '../../question.js';
@@ -15,6 +16,8 @@ const PAGE = 100;
 const PAGE_BYTES = 1024 * 1024;
 /** Unread rows looked at for them: questions of a long queue may stand in front. */
 const MOST_LOOKED_AT = 10_000;
+/** Rows looked through at a time: a few milliseconds. */
+const SLICE = 20_000;
 
 export interface PartnerMessage {
   readonly id: number;
@@ -35,38 +38,74 @@ interface UnreadMessages {
 }
 
 /**
- * Looks for what is unread, without the lock: there is no index to find it by.
+ * Looks for what is unread, without the lock. There is no index to find it by, so the rows are looked
+ * through in slices, and others have their turn between these.
  * @param answering the side that the queue answers for: questions to it are the queue's, once one
  *   works there
  */
-export function lookForMessages(
+export async function lookForMessages(
   bus: Pick<SqliteBus, 'read'>,
   who: Credentials,
   answering: Side,
   nowUs: number,
-): UnreadMessages | Denied {
-  return bus.read((db) => {
-    const denied = denial(db, who, naiveUtc(nowUs));
-    if (denied !== undefined) return denied;
-    const isQueue = who.side === answering && worksFor(db, answering);
-    const found = { ids: [] as number[], held: [] as number[] };
-    let bytes = 0;
-    let looked = 0;
-    const rows = db.prepare(`${UNREAD} ORDER BY id`).iterate({ ...who, most: MAX_QUESTION_BYTES });
-    for (const row of rows as IterableIterator<UnreadRow>) {
-      looked += 1;
-      if (looked > MOST_LOOKED_AT) return { ...found, more: true };
-      if (isQueue && isQuestion(row)) {
-        found.held.push(row.id);
-        continue;
-      }
-      bytes += row.bytes > MAX_QUESTION_BYTES ? 0 : row.bytes;
-      const isFull = found.ids.length === PAGE || bytes > PAGE_BYTES;
-      if (isFull && found.ids.length > 0) return { ...found, more: true };
-      found.ids.push(row.id);
+): Promise<UnreadMessages | Denied> {
+  const denied = bus.read((db) => denial(db, who, naiveUtc(nowUs)));
+  if (denied !== undefined) return denied;
+  const look: Look = {
+    who,
+    isQueue: who.side === answering && bus.read((db) => worksFor(db, answering)),
+    found: { ids: [], held: [], more: false },
+    bytes: 0,
+    looked: 0,
+  };
+  for (let after = 0; ; ) {
+    const end = bus.read((db) => endOfSlice(db, after));
+    if (end === null) return look.found;
+    bus.read((db) => lookThrough(db, look, after, end));
+    if (look.found.more) return look.found;
+    after = end;
+    await setImmediate();
+  }
+}
+
+/** How far a look has come. */
+interface Look {
+  readonly who: Credentials;
+  readonly isQueue: boolean;
+  readonly found: { readonly ids: number[]; readonly held: number[]; more: boolean };
+  bytes: number;
+  looked: number;
+}
+
+function endOfSlice(db: Database, after: number): number | null {
+  return db
+    .prepare('SELECT max(id) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ?)')
+    .pluck()
+    .get(after, SLICE) as number | null;
+}
+
+function lookThrough(db: Database, look: Look, after: number, end: number): void {
+  const { who, isQueue, found } = look;
+  const rows = db
+    .prepare(`${UNREAD} AND id > :after AND id <= :end ORDER BY id`)
+    .iterate({ ...who, most: MAX_QUESTION_BYTES, after, end });
+  for (const row of rows as IterableIterator<UnreadRow>) {
+    look.looked += 1;
+    if (look.looked > MOST_LOOKED_AT) {
+      found.more = true;
+      return;
     }
-    return { ...found, more: false };
-  });
+    if (isQueue && isQuestion(row)) {
+      found.held.push(row.id);
+      continue;
+    }
+    look.bytes += row.bytes > MAX_QUESTION_BYTES ? 0 : row.bytes;
+    if (found.ids.length > 0 && (found.ids.length === PAGE || look.bytes > PAGE_BYTES)) {
+      found.more = true;
+      return;
+    }
+    found.ids.push(row.id);
+  }
 }
 
 /** Hands over what is still unread among these, and marks it read. */
