@@ -25,8 +25,9 @@ function values(setting: Described): fc.Arbitrary<unknown> {
   if (key === 'conversation') return fc.array(Id, { minLength: 1, maxLength: 3 });
   if (key === 'httpName') return fc.array(fc.domain(), { minLength: 1, maxLength: 3 });
   if (key === 'httpOrigin') return fc.array(Origin, { minLength: 1, maxLength: 3 });
-  if (value === 'URL') return fc.webUrl({ validSchemes: ['https'] });
-  if (isList) return fc.array(Text, { minLength: 1, maxLength: 3 });
+  const one = value === 'URL' ? fc.webUrl({ validSchemes: ['https'] }) : Text;
+  if (isList) return fc.array(one, { minLength: 1, maxLength: 3 });
+  if (value === 'URL') return one;
   const any = fc.oneof(fc.nat(4000), Text, fc.constantFrom('off', 'a', 'b', 'extract', 'info'));
   return any.filter((given) => schema.safeParse(given).success);
 }
