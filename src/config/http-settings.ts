@@ -35,7 +35,7 @@ export const Http = z.object({
     about: 'web page that may call the HTTP door from a browser; no other may',
   }),
   httpHook: texts(
-    /^(https:\/\/[^\s@]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(\/[^\s@]*)?)$/,
+    /^(https:\/\/[^\s@/?#\\]+([/?#]\S*)?|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(\/\S*)?)$/,
     {
       value: 'URL',
       expects:
