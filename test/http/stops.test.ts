@@ -1,6 +1,7 @@
 /** The door while its server stops, and while its bus cannot be used. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openSqliteBus } from '../../src/bus/index.js';
 import { start, warmline } from '../support/process.js';
@@ -15,6 +16,7 @@ import {
   startServe,
   startTask,
   startUp,
+  status,
 } from './support.js';
 
 test('a stop lets what runs be answered, and refuses what comes', async () => {
@@ -87,6 +89,30 @@ test('a bus that cannot be used is told, and used once it can be', async () => {
     if (status === 200) break;
     expect(status).toBe(503);
   }
+});
+
+test('an answer that another program has spoilt on the bus is told as it stands', async () => {
+  const server = await startUp('--engine', 'fake', '--max-attempts', '1');
+  const cut = await startTask(server, 'what is cut off?');
+  const failed = await startTask(server, '!fake error=engine_error no');
+  await ended(server, cut);
+  await ended(server, failed);
+  await server.program.kill('SIGTERM');
+  const peer = new Database(server.db);
+  const spoil = peer.prepare(
+    `UPDATE messages SET message = ? WHERE id = (
+       SELECT d.answer_id FROM warmline_door_tasks t
+       JOIN warmline_done d ON d.question_id = t.question_id WHERE t.task_id = ?)`,
+  );
+  spoil.run('{"type":"response","answer":"cut o', cut);
+  spoil.run('null', failed);
+  peer.close();
+  const again = await startServe(server.dir, '--engine', 'fake', '--db', server.db);
+  expect(await status(again, cut)).toMatchObject({
+    status: 'completed',
+    result: { choices: [{ message: { content: '{"type":"response","answer":"cut o' } }] },
+  });
+  expect(await status(again, failed)).toMatchObject({ status: 'failed', error: 'null' });
 });
 
 test('a task whose turns take too long ends as timed out', async () => {

@@ -2,7 +2,7 @@
 import type { Bridge } from '../../bridge/index.js';
 import type { DoorTask } from '../../bus/index.js';
 import type { TaskBoard } from '../tasks/board.js';
-import { statusOf } from '../tasks/view.js';
+import { answerRow, statusOf } from '../tasks/view.js';
 import { type Answered, completion, usageOf } from './completion.js';
 import { asJsonObject } from './json-answer.js';
 import type { ChatCompletion } from './schema.js';
@@ -49,11 +49,11 @@ export class TaskResults {
   async #answered(task: DoorTask): Promise<Answered> {
     const reply = await this.#board().replyOf(task);
     if (reply !== undefined) return { ...reply, usage: usageOf(reply.usage) };
-    const row = JSON.parse(task.answer ?? '{}') as Readonly<Record<string, unknown>>;
-    const engine = task.engine ?? String(row.llm_type ?? '');
+    const { answer, sources, llm_type = '' } = answerRow(task.answer ?? '');
+    const engine = task.engine ?? llm_type;
     return {
-      answer: String(row.answer ?? ''),
-      sources: Array.isArray(row.sources) ? row.sources.map(String) : [],
+      answer,
+      sources,
       engine,
       model: this.#bridge.claims(engine)?.model ?? engine,
       usage: usageInRow(task),

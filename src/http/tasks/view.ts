@@ -138,9 +138,24 @@ export function errorText({ answer, outcome }: DoorTask): string {
       ? 'the question was deleted from the bus'
       : 'there is no answer';
   }
-  const { error, answer: text } = JSON.parse(answer) as {
-    readonly error?: { readonly message?: string };
-    readonly answer?: string;
-  };
-  return error?.message ?? text ?? 'there is no answer';
+  const { error, answer: text } = answerRow(answer);
+  return error?.message ?? text;
+}
+
+const AnswerRow = z.object({
+  answer: z.string(),
+  sources: z.array(z.string()).catch([]),
+  llm_type: z.string().optional().catch(undefined),
+  error: z.object({ message: z.string() }).optional().catch(undefined),
+});
+
+/** An answer as it stands on the bus; when another program has changed the row, its bare text. */
+export function answerRow(message: string): z.infer<typeof AnswerRow> {
+  try {
+    const row = AnswerRow.safeParse(JSON.parse(message));
+    if (row.success) return row.data;
+  } catch {
+    // Cut off or redacted until it is no JSON any more.
+  }
+  return { answer: message, sources: [] };
 }
