@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { ask, call, chat, ended, reaches, rows, startTask, startUp, status } from './support.js';
 
@@ -133,6 +134,36 @@ test('a client that hangs up ends its question, unless its key lets it ask again
   expect(await reaches(server, named, 'running')).toMatchObject({ status: 'running' });
 });
 
+test.each([
+  ['a stream', { stream: true, user: 'somebody' }],
+  ['a task', {}],
+])('who hangs up while the bus is locked is not answered: %s', async (_name, more) => {
+  const server = await startUp('--engine', 'fake');
+  const peer = new Database(server.db);
+  peer.exec('BEGIN IMMEDIATE');
+  const gone = new AbortController();
+  const asked = fetch(`${server.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(ask('!fake silent for ever', more)),
+    signal: gone.signal,
+  });
+  asked.catch(() => undefined);
+  await chat(server, '{}');
+  gone.abort();
+  await expect(asked).rejects.toThrow();
+  peer.exec('ROLLBACK');
+  peer.close();
+  // Put after it, in the same session where it has one.
+  const next = await chat(server, ask('the next', { user: 'somebody' }));
+  expect(next.status).toBe(200);
+  for (;;) {
+    const { body } = await call(`${server.url}/v1/dashboard/state`);
+    if (body.inFlight === 0) break;
+  }
+  expect((await call(`${server.url}/v1/polling/active`)).body.count).toBe(0);
+});
+
 test('too many unfinished tasks are refused as busy, with a time to come back', async () => {
   const server = await startUp('--engine', 'fake', '--http-max-tasks', '2');
   await startTask(server, '!fake silent one');
@@ -150,6 +181,19 @@ test('a question too long for the bus is answered at once, and refused as a task
     status: 413,
     body: { error: { code: 'question_too_long' } },
   });
+});
+
+test('a request nested too deeply to be known again is refused, whichever way it asks', async () => {
+  const server = await startUp('--engine', 'fake');
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  for (const mode of [true, false]) {
+    const messages = '[{"role":"user","content":"x"}]';
+    const reply = await chat(
+      server,
+      `{"messages":${messages},"polling_mode":${mode},"metadata":${deep}}`,
+    );
+    expect(reply).toMatchObject({ status: 400, body: { error: { code: 'bad_request' } } });
+  }
 });
 
 test('a session is shared by the requests of one user, whichever way they go', async () => {

@@ -199,7 +199,9 @@ class Chat {
       const ticket = this.#options.bridge.ask(query, {
         done: (outcome) => (outcome.ok ? resolve(outcome.reply) : reject(fromFault(outcome.error))),
       });
-      whenGone(reply).addEventListener('abort', () => ticket.cancel());
+      const gone = whenGone(reply);
+      gone.addEventListener('abort', () => ticket.cancel());
+      if (gone.aborted) ticket.cancel();
     });
     const answer = asked.wantsJson ? asJsonObject(answered.answer) : answered.answer;
     return completion({ ...answered, answer, usage: usageOf(answered.usage) }, this.#facts());
@@ -207,7 +209,9 @@ class Chat {
 
   async #stream(asked: Asked, reply: FastifyReply): Promise<undefined> {
     const { body, target, wantsJson } = asked;
-    streamAnswer(this.#options.bridge, await this.#query(asked), reply, {
+    const query = await this.#query(asked);
+    if (reply.raw.destroyed) return undefined;
+    streamAnswer(this.#options.bridge, query, reply, {
       facts: this.#facts(),
       model: target.model,
       wantsJson,
@@ -252,7 +256,7 @@ class Chat {
       },
       sticky: sticky === undefined ? undefined : digest(sticky),
       idempotencyKey,
-      digest: digest(JSON.stringify([body, sticky ?? null])),
+      digest: digestOf(body, sticky),
       options: { ...options },
     });
     switch (put.put) {
@@ -301,6 +305,7 @@ function settled({ status, body, headers }: HttpFailure): HttpFailure {
 /** Aborted when the client goes away before it has its reply. */
 function whenGone(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
+  if (reply.raw.destroyed) gone.abort();
   reply.raw.once('close', () => {
     if (!reply.raw.writableEnded) gone.abort();
   });
@@ -312,6 +317,16 @@ function header(value: string | string[] | undefined, name: string): string | un
   if (text === undefined || text === '') return undefined;
   if (text.length <= MAX_KEY_CHARS) return text;
   throw failure(400, 'bad_request', `${name} has more than ${MAX_KEY_CHARS} characters`);
+}
+
+/** Tells a request that comes again from another one. @throws HttpFailure */
+function digestOf(body: ChatRequest, sticky: string | undefined): string {
+  try {
+    return digest(JSON.stringify([body, sticky ?? null]));
+  } catch {
+    // It was read without a stack of calls; to write it needs one.
+    throw failure(400, 'bad_request', 'the request is nested too deeply');
+  }
 }
 
 function digest(text: string): string {
