@@ -228,6 +228,11 @@ class Door implements HttpDoor {
         keepAlive: true,
       },
       clientErrorHandler: refuseBytes,
+      // What a route says of a long id is what it says of any that it does not know.
+      routerOptions: { maxParamLength: limits.headerBytes },
+      frameworkErrors: (_error, _request, reply) => {
+        void send(reply, failure(400, 'bad_request', 'the address is not well written'));
+      },
     });
     app.server.maxConnections = limits.maxConnections;
     // JSON alone: whatever else a page can send without being asked whether it may.

@@ -150,6 +150,18 @@ test('an address that is none, and a method that is none, say so', async () => {
   expect(reply).toMatchObject({ status: 400, body: { error: { code: 'bad_request' } } });
 });
 
+test('an address that cannot be read is refused like any other request', async () => {
+  expect(await call(`${server.url}/v1/polling/status/%ff`)).toMatchObject({
+    status: 400,
+    body: { error: { code: 'bad_request' } },
+  });
+  const id = 'x'.repeat(2000);
+  expect(await call(`${server.url}/v1/polling/status/${id}`)).toMatchObject({
+    status: 404,
+    body: { detail: `Task ${id} not found` },
+  });
+});
+
 test('without a bus a task is refused with what to do', async () => {
   const refused = await chat(server, ask('later', { polling_mode: true }));
   expect(refused).toMatchObject({ status: 503, body: { error: { code: 'no_bus' } } });
