@@ -132,6 +132,15 @@ test('where the log does not reach back so far, one event says so and the rest f
   expect(reader.events[1]?.data).toMatchObject({ task_id: id, status: 'running' });
 });
 
+test('whoever asks for the head of a stream gets it, and is no reader', async () => {
+  const server = await startUp('--engine', 'fake');
+  const head = await fetch(`${server.url}/v1/events`, { method: 'HEAD' });
+  expect(head.status).toBe(200);
+  expect(head.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  expect(metrics).toContain('warmline_http_event_readers 0');
+});
+
 test('a Last-Event-ID that is no number is refused', async () => {
   const server = await startUp('--engine', 'fake');
   for (const wrong of ['-1', '1e3', 'abc', '99999999999999999999']) {

@@ -204,6 +204,23 @@ test('without an upgrade the address says what it is for, and without a bus that
   expect(await open(busless)).toBe(503);
 });
 
+test('an upgrade at an address that is none is refused', async () => {
+  const server = await startUp('--engine', 'fake');
+  const refused = await new Promise<string>((resolve) => {
+    let text = '';
+    const socket = connect(server.port, '127.0.0.1', () => {
+      socket.write(
+        `GET // HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      );
+    });
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('close', () => resolve(text));
+  });
+  expect(refused).toMatch(/^HTTP\/1\.1 404 /);
+});
+
 test('a client that offers HTTP/2 with its request is answered all the same', async () => {
   const server = await startUp('--engine', 'fake');
   const body = JSON.stringify(ask('what about an offer?'));

@@ -63,6 +63,10 @@ async function stream(
   reply: FastifyReply,
   wanted: Wanted,
 ) {
+  if (reply.request.method === 'HEAD') {
+    reply.type('text/event-stream; charset=utf-8').send('');
+    return undefined;
+  }
   const leave = readers.enter();
   try {
     // While it can still be refused with a status of its own.

@@ -97,8 +97,8 @@ export class Sockets {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
-      const { pathname } = new URL(request.url ?? '', 'http://door');
-      if (pathname !== SOCKET_PATH) throw failure(404, 'not_found', 'there is no such WebSocket');
+      const [path] = (request.url ?? '').split('?');
+      if (path !== SOCKET_PATH) throw failure(404, 'not_found', 'there is no such WebSocket');
       this.#door.admit(request, tokenIn(request));
       const leave = this.#door.push.readers.enter();
       socket.once('close', leave);
@@ -157,7 +157,13 @@ class Connection {
       this.#send({ type: 'error', ...told(error, this.#door.log) });
     }
     this.#unheard -= 1;
-    if (this.#unheard === 0) this.#socket.resume();
+    this.#hearOn();
+  }
+
+  /** Nothing more is read from a client that does not take what it was told. */
+  #hearOn(): void {
+    const takes = this.#socket.bufferedAmount < MAX_WAITING_BYTES;
+    if (this.#unheard === 0 && takes) this.#socket.resume();
   }
 
   /** @throws HttpFailure, BusError, WarmlineError */
@@ -211,7 +217,10 @@ class Connection {
 
   #sendBytes(bytes: Buffer): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(bytes, { binary: false }, () => this.#subscription?.wake());
+    this.#socket.send(bytes, { binary: false }, () => {
+      this.#hearOn();
+      this.#subscription?.wake();
+    });
   }
 }
 
