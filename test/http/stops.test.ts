@@ -1,5 +1,5 @@
 /** The door while its server stops, and while its bus cannot be used. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
@@ -88,6 +88,21 @@ test('a bus that cannot be used is told, and used once it can be', async () => {
     const { status } = await chat(server, ask('later', { polling_mode: true }));
     if (status === 200) break;
     expect(status).toBe(503);
+  }
+});
+
+test('a bus that is put in the place of another takes tasks', async () => {
+  const server = await startUp('--engine', 'fake');
+  await ended(server, await startTask(server, 'on the first bus'));
+  const other = `${server.db}.new`;
+  await openSqliteBus({ file: other, create: true }).close();
+  for (const tail of ['-wal', '-shm']) rmSync(`${server.db}${tail}`, { force: true });
+  renameSync(other, server.db);
+  for (;;) {
+    const { status: code, body } = await chat(server, ask('later', { polling_mode: true }));
+    if (code !== 200) continue;
+    expect(await ended(server, String(body.task_id))).toMatchObject({ status: 'completed' });
+    break;
   }
 });
 

@@ -14,6 +14,7 @@ import {
   moveOutDoorTasks,
   noteDoorFinished,
   type PutDoorTask,
+  prepareDoor,
   putDoorTask,
   type QuestionText,
   readDoorTask,
@@ -231,6 +232,8 @@ export class TaskBoard {
       this.#moveOn(bus, finished);
     } catch (error) {
       this.#options.log.error({ err: error }, 'the tasks could not be looked at; trying again');
+      // The file may be another one by now, which has no tasks yet.
+      prepareDoor(bus).catch(() => undefined);
       this.#lookSoon(LOOK_AGAIN_MS * 4);
     }
   }
