@@ -114,9 +114,13 @@ export class TaskBoard {
     }
     // It may still be written; nobody was told of it then.
     void put.then((late) => late.put === 'made' && this.cancel(late.taskId)).catch(() => undefined);
-    throw fault('busy', 'the bus is locked by another program; ask again in a moment', {
-      retryAfterMs: 5_000,
-    });
+    throw fault(
+      'busy',
+      'the bus cannot be written to, as when another program has it locked; ask again in a moment',
+      {
+        retryAfterMs: 5_000,
+      },
+    );
   }
 
   /** @throws BusError */
