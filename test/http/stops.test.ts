@@ -44,7 +44,8 @@ test('a stop answers a synchronous question that runs, and tells where one that 
   const server = await startUp('--engine', 'fake', '--http-tasks', '1', '--drain-ms', '20000');
   const running = chat(server, ask('!fake delay=1500 deltas=5 runs'));
   const [first] = await actives(server, 1);
-  await reaches(server, first as string, 'running');
+  // Claimed it is running, and its turn may not have begun.
+  while (stageOf(await reaches(server, first as string, 'running')) !== 'generating_response');
   const waiting = chat(server, ask('waits'));
   const [, second] = await actives(server, 2);
   server.program.child.kill('SIGTERM');
@@ -54,6 +55,9 @@ test('a stop answers a synchronous question that runs, and tells where one that 
   expect((told.body.error as { message: string }).message).toContain(String(second));
   expect(await server.program.ended).toMatchObject({ code: 0 });
 });
+
+const stageOf = ({ progress }: Record<string, unknown>) =>
+  (progress as { readonly stage: string }).stage;
 
 async function actives(server: { url: string }, count: number): Promise<string[]> {
   for (;;) {

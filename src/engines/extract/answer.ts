@@ -91,7 +91,7 @@ function sharesLine(passages: PassageTable, one: Excerpt, other: Excerpt): boole
 
 /** A document may say the same in several places; the answer says it once. */
 function withoutRepeats(passages: PassageTable, excerpts: readonly Excerpt[]): Excerpt[] {
-  const texts = excerpts.map((excerpt) => render(passages, excerpt));
+  const texts = excerpts.map((excerpt) => render(passages, excerpt).trim());
   return excerpts.filter((_, at) => texts.indexOf(texts[at] ?? '') === at);
 }
 
