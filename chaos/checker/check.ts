@@ -169,18 +169,26 @@ function reordered({ bus }: View): Finding[] {
   return findings;
 }
 
+/** One that ended in the moment the next one began may bear the later times of the two. */
 function overlapping({ bus }: View): Finding[] {
   return [...groupBy(bus.attempts, ({ conversation }) => conversation).values()].flatMap(
-    (attempts) =>
-      inOrder(attempts).flatMap((attempt, index, all) => {
-        const before = all[index - 1];
-        if (before === undefined || startOf(attempt) >= before.finishedUs - SKEW_US) return [];
+    (attempts) => {
+      let longest: AttemptFact | undefined;
+      return inOrder(attempts).flatMap((attempt) => {
+        const before = longest;
+        if (before === undefined || attempt.finishedUs > before.finishedUs) longest = attempt;
+        if (before === undefined || isAfter(attempt, before) || isAfter(before, attempt)) return [];
         const by = before.finishedUs - startOf(attempt);
         return [
           { question: attempt.question, why: `began ${by} µs before ${before.question} ended` },
         ];
-      }),
+      });
+    },
   );
+}
+
+function isAfter(attempt: AttemptFact, before: AttemptFact): boolean {
+  return startOf(attempt) >= before.finishedUs - SKEW_US;
 }
 
 function startOf({ claimedUs, seenUs }: AttemptFact): number {
@@ -230,7 +238,7 @@ function timeInverted({ bus, attempts }: View, { clockWasSet = false }: CheckOpt
     const byNumber = [...all].sort((one, other) => one.attempt - other.attempt);
     return byNumber.flatMap((attempt, index) => {
       const before = byNumber[index - 1];
-      if (before === undefined || startOf(attempt) >= before.finishedUs - SKEW_US) return [];
+      if (before === undefined || isAfter(attempt, before)) return [];
       const why = `attempt ${attempt.attempt} began before ${before.attempt} ended`;
       return [{ question: attempt.question, why }];
     });

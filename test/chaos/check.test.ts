@@ -145,6 +145,25 @@ describe('what is found', () => {
     expect(found(bus)).toEqual({});
   });
 
+  test('overlapping: not where the clocks of two processes differ by what they may', () => {
+    const bus = goodBus();
+    const [claimedUs, finishedUs] = [2_000_001, 2_000_002];
+    bus.attempts[0] = attempt(1, { claimedUs, finishedUs, ...UNTOLD });
+    bus.attempts[1] = attempt(2, { claimedUs: 2_000_000, finishedUs: 2_500_000, ...UNTOLD });
+    expect(found(bus)).toEqual({});
+    const within = { claimedUs: 2_200_000, finishedUs: 2_200_001, ...UNTOLD };
+    bus.attempts[0] = attempt(1, within);
+    expect(found(bus)).toEqual({ overlapping: [1] });
+  });
+
+  test('overlapping: with the one that lasts longest, and not only the one before', () => {
+    const bus = goodBus();
+    bus.attempts[0] = attempt(1, { claimedUs: 4_000_000, finishedUs: 7_000_000, ...UNTOLD });
+    bus.attempts[1] = attempt(2, { claimedUs: 4_000_001, finishedUs: 4_000_002, ...UNTOLD });
+    bus.attempts[2] = attempt(3, { claimedUs: 5_000_000, finishedUs: 5_500_000, ...UNTOLD });
+    expect(found(bus)).toEqual({ overlapping: [3] });
+  });
+
   test('stale_write: an attempt that was not the last one wrote the answer', () => {
     const claimed: Fact = { what: 'claimed', question: 1, attempt: 2, conversation: CONVERSATION };
     expect(found(goodBus(), noted(claimed))).toEqual({ stale_write: [1] });
