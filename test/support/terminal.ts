@@ -40,6 +40,9 @@ export const KEYS = {
   ctrlZ: '\u001a',
 } as const;
 
+/** They decide about colours before what the terminal can does, see `getColorDepth` of Node's tty. */
+const COLOUR_VARIABLES = ['CI', 'COLORTERM', 'FORCE_COLOR', 'NO_COLOR', 'NODE_DISABLE_COLORS'];
+
 const LARGE = { columns: 80, rows: 24 };
 
 export class Terminal {
@@ -62,7 +65,7 @@ export class Terminal {
     });
     this.#driver = spawn('python3', [DRIVER, String(columns), String(rows), ...command], {
       cwd: around.cwd,
-      env: { ...plainEnvironment(), TERM: 'xterm-256color', ...around.env },
+      env: { ...terminalEnvironment(), ...around.env },
       stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
     });
     const [, stdout, , told] = this.#driver.stdio as unknown as [
@@ -168,4 +171,12 @@ export class Terminal {
     this.#heard.clear();
     for (const tell of heard) tell();
   }
+}
+
+/** That of a person who sits there, also where the tests run with nobody there. */
+function terminalEnvironment(): NodeJS.ProcessEnv {
+  const others = Object.entries(plainEnvironment()).filter(
+    ([name]) => !COLOUR_VARIABLES.includes(name),
+  );
+  return { ...Object.fromEntries(others), TERM: 'xterm-256color' };
 }
