@@ -122,21 +122,26 @@ export function parseTaken(message: unknown, metadata: unknown): ParsedQuestion 
     : parsed;
 }
 
-/** What a question is without any of the fields that it may carry. */
-const PLAIN = {
-  kind: 'question',
-  queryId: undefined,
-  contextFile: undefined,
-  session: undefined,
-  model: undefined,
-  priority: 0,
-  timeoutMs: undefined,
-  dependsOn: [],
-} as const;
+const NO_PARENTS: readonly number[] = [];
+
+/** One without any of the rare fields. Written out: a spread with keys of its own costs twenty times as much. */
+function plainQuestion(queryId: string | undefined, question: string): ParsedQuestion {
+  return {
+    kind: 'question',
+    queryId,
+    question,
+    contextFile: undefined,
+    session: undefined,
+    model: undefined,
+    priority: 0,
+    timeoutMs: undefined,
+    dependsOn: NO_PARENTS,
+  };
+}
 
 function fromText(message: string): ParsedQuestion {
   if (message.trim() === '') return invalid(undefined, 'the question is blank');
-  return { ...PLAIN, question: message };
+  return plainQuestion(undefined, message);
 }
 
 /**
@@ -155,7 +160,7 @@ function fromPlainQuery(body: Record<string, unknown>): ParsedQuestion | undefin
     body.priority === undefined &&
     body.timeout_ms === undefined &&
     body.depends_on === undefined;
-  return isPlain ? { ...PLAIN, queryId, question } : undefined;
+  return isPlain ? plainQuestion(queryId, question) : undefined;
 }
 
 function fromQuery(body: Record<string, unknown>): ParsedQuestion {

@@ -27,6 +27,7 @@ import type {
   Positional,
   WorkRow,
 } from './rows.js';
+import { atMost } from './sql-limit.js';
 import { isOpen } from './sql-time.js';
 import { prepareWithdrawals } from './withdrawals.js';
 
@@ -83,7 +84,7 @@ export function prepareStatements(db: Database) {
        WHERE id > :after AND ${OURS}`,
     ),
     pageEnd: tuples<[after: number, limit: number], readonly [lastId: number | null, rows: number]>(
-      `SELECT max(id), count(*) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ?)`,
+      `SELECT max(id), count(*) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ${atMost('?')})`,
     ),
     page: tuples<[after: number, lastId: number | null, session: string], NewRow>(
       `SELECT id, conversation_id, (bytes > ${MAX_PLAIN_BYTES}) + (bytes > ${MAX_QUESTION_BYTES}),
@@ -261,7 +262,7 @@ export function prepareStatements(db: Database) {
       `SELECT question_id AS id, conversation_id AS conversation, seen_at_us AS seenAtUs
        FROM warmline_ignorable
        WHERE session = :session AND ${AMONG('conversation_id')}
-       ORDER BY question_id LIMIT :limit`,
+       ORDER BY question_id LIMIT ${atMost(':limit')}`,
     ),
     dropIgnorable: one<{ id: number }, never>(
       `DELETE FROM warmline_ignorable WHERE question_id = :id`,
@@ -284,12 +285,12 @@ export function prepareStatements(db: Database) {
                          JOIN messages m ON m.id = d.parent_id
                          JOIN conversations c ON c.id = m.conversation_id
                          WHERE d.question_id = l.head_id AND ${NOT_EXPIRED})
-       LIMIT :limit`,
+       LIMIT ${atMost(':limit')}`,
     ),
     revivable: one<{ session: string; now: string; limit: number }, { lane: number }>(
       `SELECT l.lane_id AS lane FROM warmline_lanes l
        LEFT JOIN conversations c ON c.id = l.conversation_id
-       WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED} LIMIT :limit`,
+       WHERE l.session = :session AND l.state = 'expired' AND ${NOT_EXPIRED} LIMIT ${atMost(':limit')}`,
     ),
     revive: hot<[lane: number]>(
       `UPDATE warmline_lanes SET state = 'ready'
@@ -299,7 +300,7 @@ export function prepareStatements(db: Database) {
       `UPDATE warmline_lanes SET state = 'ready' WHERE lane_id IN
          (SELECT lane_id FROM warmline_lanes
           WHERE session = :session AND state = 'expired' AND ${AMONG('conversation_id')}
-          LIMIT :limit)`,
+          LIMIT ${atMost(':limit')})`,
     ),
 
     count: one<{ session: string; name: string; by: number }, never>(
@@ -325,7 +326,7 @@ export function prepareStatements(db: Database) {
               :now
        FROM conversations c
        WHERE c.id > :after AND ${NOT_EXPIRED} AND ${AMONG('c.id')}
-       ORDER BY c.id LIMIT :limit
+       ORDER BY c.id LIMIT ${atMost(':limit')}
        ON CONFLICT (conversation_id, session_id)
          DO UPDATE SET status = excluded.status, last_heartbeat = excluded.last_heartbeat
        RETURNING conversation_id AS id`,
@@ -362,7 +363,7 @@ function heads(filter: string): string {
     LEFT JOIN messages m ON m.id = l.head_id
     LEFT JOIN conversations c ON c.id = l.conversation_id
     WHERE l.session = :session AND l.state = 'ready' AND l.ready_at_us <= :nowUs ${filter} AND ${ALLOWED}
-    ORDER BY l.rank_us LIMIT :limit`;
+    ORDER BY l.rank_us LIMIT ${atMost(':limit')}`;
 }
 
 export type Statements = ReturnType<typeof prepareStatements>;
