@@ -40,7 +40,7 @@ export interface QueryReply extends TurnResult, FailedTurn {
 }
 
 export interface QueryListener {
-  /** Called at most once, when the query has to wait; `position` counts from 1. */
+  /** Called at most once, when the query has to wait for more than a moment; `position` counts from 1. */
   accepted?(position: number): void;
   /** A session took the query up; once somebody follows the query. */
   started?(): void;

@@ -19,7 +19,7 @@ export interface Work {
   readonly timeoutMs: number | undefined;
   /** Time for the turn alone, in milliseconds; undefined leaves it to the pool. */
   readonly turnTimeoutMs?: number | undefined;
-  /** It waits; called at once and then every few seconds. `position` counts from 1. */
+  /** It has waited for a moment; called then and every few seconds. `position` counts from 1. */
   waiting(position: number): void;
   started(sessionId: string, nowMs: number): void;
   event(event: TurnEvent, nowMs: number): void;

@@ -26,7 +26,11 @@ import { Line, roomInMs } from './line.js';
 import { lineFull, shuttingDown } from './refusals.js';
 import type { Session } from './session.js';
 
-/** A waiting asker is told so again after this, in milliseconds. */
+/**
+ * An asker who waits is told so after this, in milliseconds, and then every so often. Of the short
+ * waits of a busy pool nobody hears: the note would cost as much as the answer.
+ */
+const FIRST_NOTE_MS = 50;
 const NOTE_EVERY_MS = 5_000;
 
 export interface PoolDeps extends FleetDeps {
@@ -155,9 +159,8 @@ export class Pool {
     this.#pump(nowMs);
     this.#grow(nowMs);
     if (job.session !== undefined || job.over) return;
-    job.noteMs = nowMs + NOTE_EVERY_MS;
+    job.noteMs = nowMs + FIRST_NOTE_MS;
     this.#alarm.by(Math.min(job.expiresMs, job.noteMs));
-    job.work.waiting(this.#line.positionOf(job));
   }
 
   /** Gives waiting queries to ready sessions, as long as there are both. */

@@ -98,6 +98,7 @@ test('an engine in quarantine is stood in for, also for those who waited for it'
     spare: {},
   });
   const waiting = ask('Why?');
+  await clock.advance(50);
   expect(waiting.positions).toEqual([1]);
   await clock.advance(5_000);
   expect(waiting.reply).toMatchObject({ engine: 'spare', answer: 'fake: Why?' });

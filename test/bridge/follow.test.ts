@@ -28,9 +28,10 @@ test('who follows hears what was said before, and the rest, and the end', async 
 });
 
 test('who follows a query that waits hears its place, and when it is taken up', async () => {
-  const { bridge, ask } = await startBridge({ limits: { size: 1 } });
+  const { clock, bridge, ask } = await startBridge({ limits: { size: 1 } });
   const first = ask('!fake silent');
   ask({ question, requestId: 'r' });
+  await clock.advance(50);
   const follower = new Follower();
   bridge.follow('r', follower);
   expect([follower.positions, follower.starts]).toEqual([[1], 0]);

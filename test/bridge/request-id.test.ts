@@ -29,9 +29,10 @@ test('who joins in the middle of a stream still gets the whole text', async () =
 });
 
 test('who joins a query that waits learns its position', async () => {
-  const { ask } = await startBridge({ limits: { size: 1 } });
+  const { clock, ask } = await startBridge({ limits: { size: 1 } });
   ask('!fake silent');
   ask(query);
+  await clock.advance(50);
   expect(ask(query).positions).toEqual([1]);
 });
 

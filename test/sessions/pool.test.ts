@@ -126,11 +126,14 @@ test('a higher priority goes first, but a lower one is not kept out for ever', a
   expect(order).toContain('low');
 });
 
-test('a query that waits is told where it stands, and again every five seconds', async () => {
+test('a query that waits is told where it stands, soon and then every five seconds', async () => {
   const { clock, ask, cancel } = await startPool({ size: 1 });
   const first = ask('!fake silent');
   const second = ask('two');
   const third = ask('three');
+  await clock.advance(49);
+  expect(third.positions).toEqual([]);
+  await clock.advance(1);
   expect(second.positions).toEqual([1]);
   expect(third.positions).toEqual([2]);
   await clock.advance(10_000);

@@ -259,6 +259,7 @@ test('a busy context does not keep another one out', async () => {
 test('while an engine fails to start queries wait, and are served when it recovers', async () => {
   const { clock, pool, ask } = await startPool({}, { openFailures: 3 });
   const asked = ask('Why?');
+  await clock.advance(50);
   expect(asked.positions).toEqual([1]);
   expect(pool.health.at).toBe('backing_off');
   await clock.advance(2_000);
