@@ -11,18 +11,16 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type ClaimRequest, type Lease, readParks } from '../../src/bus/index.js';
+import { type ClaimRequest, type Lease, readParks } from '../../src/bus/index.js';
 import { failpoint, note } from '../../src/failpoints/index.js';
-import type { Log } from '../../src/log.js';
 import type { Pending } from '../socket/index.js';
-import { Gathering } from './gathering.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
 import { Outage } from './outage.js';
 import type { Parking } from './parking.js';
 import { type AutopollParts, assemble } from './parts.js';
 import type { Reaper } from './reaper.js';
 import { recover } from './recovery.js';
-import { mayHoldSecret, withoutSecrets } from './secrets.js';
+import { Settling } from './settling.js';
 import { type Offer, Slots } from './slots.js';
 import { answerWithoutAsking, queryFor, type Settlement } from './turn.js';
 import { engineOf, type Verdicts } from './verdicts.js';
@@ -49,17 +47,10 @@ interface Turn extends KeptTurn {
   over: boolean;
 }
 
-/** A turn that is over, and what is to be written for it. */
-interface Ended {
-  readonly lease: Lease;
-  readonly settlement: Settlement;
-}
-
 export class Autopoll {
   readonly #parts: AutopollParts;
   readonly #slots: Slots;
-  /** Turns that have ended, on their way to the bus. */
-  readonly #ended: Gathering<Ended>;
+  readonly #settling: Settling;
   readonly #keeper: LeaseKeeper;
   readonly #withdrawn: WithdrawnTurns;
   readonly #outage: Outage;
@@ -68,8 +59,6 @@ export class Autopoll {
   readonly #watch: Watch;
   readonly #verdicts: Verdicts;
   readonly #moved = new EventEmitter<{ moved: [] }>();
-  /** Turns that have ended and are not written yet. */
-  #settling = 0;
   readonly #served = new Set<string>();
   #delayed: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => {};
@@ -81,9 +70,10 @@ export class Autopoll {
     this.#parts = parts;
     const { bus, clock, log, settings } = parts;
     this.#slots = new Slots(settings.concurrency);
-    this.#ended = new Gathering({
+    this.#settling = new Settling({
+      ...{ bus, log },
       inFlight: () => this.#keeper.size,
-      deliver: (ended) => this.#settleAll(ended),
+      look: () => this.#look(),
     });
     this.#keeper = new LeaseKeeper({ bus, clock, ...settings });
     const keeper = this.#keeper;
@@ -92,7 +82,7 @@ export class Autopoll {
     const { parking, reaper, watch, verdicts } = assemble(parts, this.#outage, {
       beforeReaping: () => this.#keeper.catchUp(),
       reaped: () => this.#look(),
-      opened: () => this.#ended.soon(),
+      opened: () => this.#settling.soon(),
       work: () => ({
         active: this.active,
         offer: this.#outage.pauseMs() === 0 ? this.#offer() : NOTHING,
@@ -171,7 +161,7 @@ export class Autopoll {
   }
 
   #busy(): boolean {
-    return this.#keeper.size > 0 || this.#settling > 0;
+    return this.#keeper.size > 0 || this.#settling.size > 0;
   }
 
   async #quiet(deadline: AbortSignal): Promise<void> {
@@ -318,14 +308,7 @@ export class Autopoll {
 
   #end(turn: Turn, settlement: Settlement): void {
     this.#close(turn);
-    this.#settling += 1;
-    this.#ended.add({ lease: turn.lease, settlement });
-  }
-
-  /** The answers, and the claim for the slots that they free, share one transaction. */
-  #settleAll(ended: readonly Ended[]): void {
-    for (const { lease, settlement } of ended) void this.#settle(lease, settlement);
-    this.#look();
+    this.#settling.add(turn.lease, settlement);
   }
 
   #close(turn: Turn): void {
@@ -335,54 +318,6 @@ export class Autopoll {
     const engine = engineOf(turn.lease);
     this.#slots.leave(engine);
     this.#parking.left(engine, turn.lease.questionId);
-  }
-
-  async #settle(lease: Lease, settlement: Settlement): Promise<void> {
-    const { log } = this.#parts;
-    try {
-      const kept = await this.#write(lease, settlement);
-      note({ what: 'settled', ...about(lease), step: settlement.step, result: kept });
-      if (kept === 'kept') tellSettled(log, lease, settlement);
-      else log.warn({ ...about(lease), kept }, 'result dropped: the question was no longer ours');
-    } catch (error) {
-      // The lease runs out and the question is handed out again.
-      log.error({ ...about(lease), err: error }, 'result could not be written');
-    }
-    this.#settling -= 1;
-    // Once more when it is written: an answer that had to be looked at for secrets was submitted
-    // after the claim that went out for its slot.
-    this.#ended.soon();
-  }
-
-  #write(lease: Lease, settlement: Settlement) {
-    const { bus } = this.#parts;
-    switch (settlement.step) {
-      case 'complete':
-        return this.#complete(lease, settlement.answer);
-      case 'retry':
-        return bus.retry(lease, settlement);
-      case 'release':
-        return bus.release(lease, settlement.delayMs);
-    }
-  }
-
-  /** Submitted at once unless a secret may be inside, so that answers of one chunk stay together. */
-  #complete(lease: Lease, answer: Answer) {
-    failpoint('ans.pre');
-    if (!mayHoldSecret(answer)) return this.#parts.bus.complete(lease, answer);
-    return withoutSecrets(answer).then((safe) => this.#parts.bus.complete(lease, safe));
-  }
-}
-
-function tellSettled(log: Log, lease: Lease, settlement: Settlement): void {
-  if (settlement.step === 'retry') {
-    const { code, delayMs } = settlement;
-    log.warn({ ...about(lease), code, delayMs }, 'attempt failed, will be tried again');
-  } else if (settlement.step === 'complete' && settlement.answer.error) {
-    const { code } = settlement.answer.error;
-    log.warn({ ...about(lease), code }, 'question answered with an error');
-  } else if (log.isLevelEnabled('debug')) {
-    log.debug({ ...about(lease), step: settlement.step }, 'turn settled');
   }
 }
 

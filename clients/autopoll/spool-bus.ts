@@ -4,7 +4,9 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Answer,
+  type Answered,
   type Bus,
+  type Completed,
   type Lease,
   openSqliteBus,
   type SqliteBus,
@@ -48,15 +50,15 @@ function nameOfBus({ file, session }: SqliteBus): string {
   return `${digest.slice(0, 16)}-${session}`;
 }
 
+/** Answers that were handed over together. */
 interface Unwritten {
-  readonly lease: Lease;
-  readonly answer: Answer;
+  readonly answered: readonly Answered[];
   isSpooled: boolean;
 }
 
 /**
  * Answers go into the spool while the bus is in trouble, and answers found there are written when
- * their questions are claimed again. Without trouble, an answer costs an entry in a set.
+ * their questions are claimed again. Without trouble, answers written together cost an entry in a set.
  */
 export class SpoolKeeper {
   readonly #spool: Spool;
@@ -71,7 +73,7 @@ export class SpoolKeeper {
   /** Writes to the bus have waited for a second, or failed for a reason that lasts. */
   troubled(): void {
     this.#inTrouble = true;
-    for (const each of this.#unwritten) void this.#keep(each);
+    for (const each of this.#unwritten) void this.#keepAll(each);
   }
 
   recovered(): void {
@@ -84,6 +86,7 @@ export class SpoolKeeper {
     return overlay(bus, {
       claim: (request) => this.#claim(bus, request),
       complete: (lease, answer) => this.#complete(bus, lease, answer),
+      completeAll: (answered) => this.#completeAll(bus, answered),
       // While writes wait, those that would only repeat each other do not pile up.
       renew: (lease, leaseMs) => alone(lease.token, () => bus.renew(lease, leaseMs)),
       heartbeat: (conversations) => alone('heartbeat', () => bus.heartbeat(conversations)),
@@ -108,27 +111,40 @@ export class SpoolKeeper {
     }
   }
 
-  /** Hands the answer to the bus before anything is waited for: answers of one turn share a commit. */
-  #complete(bus: Bus, lease: Lease, answer: Answer): ReturnType<Bus['complete']> {
-    const unwritten = { lease, answer, isSpooled: this.#spool.find(lease) !== undefined };
-    this.#unwritten.add(unwritten);
-    if (this.#inTrouble) void this.#keep(unwritten);
-    const written = bus.complete(lease, answer);
-    written.then(
-      (result) => {
-        this.#unwritten.delete(unwritten);
-        // With a lost lease the question may be asked again, by us or another.
-        if (unwritten.isSpooled && result !== 'lost') this.#spool.drop(lease);
-      },
-      () => this.#keep(unwritten).finally(() => this.#unwritten.delete(unwritten)),
-    );
-    return written;
+  async #complete(bus: Bus, lease: Lease, answer: Answer): ReturnType<Bus['complete']> {
+    const [result] = await this.#completeAll(bus, [{ lease, answer }]);
+    if (result === undefined || result instanceof Error) throw result;
+    return result;
   }
 
-  async #keep(unwritten: Unwritten): Promise<void> {
+  /** Hands the answers to the bus before anything is waited for. */
+  async #completeAll(bus: Bus, answered: readonly Answered[]): Promise<readonly Completed[]> {
+    const unwritten = { answered, isSpooled: false };
+    this.#unwritten.add(unwritten);
+    if (this.#inTrouble) void this.#keepAll(unwritten);
+    const results = await bus.completeAll(answered);
+    const failed = answered.filter((_, at) => results[at] instanceof Error);
+    void this.#keep(unwritten.isSpooled ? [] : failed).then(() =>
+      this.#unwritten.delete(unwritten),
+    );
+    if (unwritten.isSpooled || this.#spool.size > 0) {
+      for (const [at, { lease }] of answered.entries()) {
+        const result = results[at];
+        // With a lost lease the question may be asked again, by us or another.
+        if (result === 'kept' || result === 'orphaned') this.#spool.drop(lease);
+      }
+    }
+    return results;
+  }
+
+  async #keepAll(unwritten: Unwritten): Promise<void> {
     if (unwritten.isSpooled) return;
     unwritten.isSpooled = true;
-    await this.#spool.keep(unwritten.lease, unwritten.answer);
+    await this.#keep(unwritten.answered);
+  }
+
+  async #keep(answered: readonly Answered[]): Promise<void> {
+    await Promise.all(answered.map(({ lease, answer }) => this.#spool.keep(lease, answer)));
   }
 
   /** A holder that is gone may have left answers, and so may we in an earlier life. */
@@ -163,11 +179,14 @@ function oneAtATime() {
 
 /** An object like `base`, some of whose methods are others. */
 function overlay<T extends object>(base: T, over: Partial<T>): T {
-  return new Proxy(base, {
-    get(target, name) {
-      if (Object.hasOwn(over, name)) return over[name as keyof T];
-      const value = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const like = { ...over } as Record<string, unknown>;
+  // Bound once and not looked up at each call, as a proxy would.
+  for (let from: object = base; from !== Object.prototype; from = Object.getPrototypeOf(from)) {
+    for (const name of Object.getOwnPropertyNames(from)) {
+      if (Object.hasOwn(like, name)) continue;
+      const value = (base as Record<string, unknown>)[name];
+      like[name] = typeof value === 'function' ? value.bind(base) : value;
+    }
+  }
+  return like as T;
 }

@@ -82,6 +82,15 @@ export interface Answer {
   readonly turn?: TurnRecord | undefined;
 }
 
+/** A question and its answer. */
+export interface Answered {
+  readonly lease: Lease;
+  readonly answer: Answer;
+}
+
+/** What became of an answer: see `complete`, or why it could not be written. */
+export type Completed = Kept | 'orphaned' | Error;
+
 export interface AnswerError {
   readonly code: string;
   readonly message: string;
@@ -180,6 +189,11 @@ export interface Bus {
   renew(lease: Lease, leaseMs: number): Promise<Kept>;
   /** Writes the answer. `orphaned`: the question vanished, nothing was written for the asker. */
   complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'>;
+  /**
+   * The same for many, which costs less each. Never rejects: the result of an answer that could not
+   * be written is the error, and the others are written all the same.
+   */
+  completeAll(answered: readonly Answered[]): Promise<readonly Completed[]>;
   /** Gives the question back after a failed attempt, to be claimed again after a delay. */
   retry(lease: Lease, request: RetryRequest): Promise<Kept>;
   /** Gives the question back, to be claimed again after `delayMs`: the attempt does not count. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/bus/index.js';
+import { BusError, type Lease } from '../../src/bus/index.js';
 import { answer, query, TempBus } from '../support/temp-bus.js';
 
 const ALL = { limit: 100, leaseMs: 30_000 };
@@ -143,16 +143,31 @@ describe('a call that cannot be carried out', () => {
       `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${poison.questionId}
        BEGIN SELECT raise(ABORT, 'not this one'); END`,
     );
-    const settled = await Promise.allSettled(leases.map((lease) => bus.complete(lease, answer())));
-    expect(settled.map((call) => call.status)).toEqual([
-      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
-    ]);
+    const settled = await bus.completeAll(leases.map((lease) => ({ lease, answer: answer() })));
+    expect(settled).toEqual(['kept', 'kept', expect.any(BusError), 'kept', 'kept']);
+    await expect(bus.complete(poison, answer())).rejects.toBeInstanceOf(BusError);
     expect(bus.stats()).toMatchObject({ complete: 4, leased: 1 });
     expect(temp.answersTo(poison.questionId)).toEqual([]);
   });
 });
 
 describe('closing', () => {
+  test('answers handed over after it are refused one by one, not by a throw', async () => {
+    const { bus, leases } = await leasedBus(2);
+    const closing = bus.close();
+    const refused = await bus.completeAll(leases.map((lease) => ({ lease, answer: answer() })));
+    const closed = expect.objectContaining({ code: 'bus_closed' });
+    expect(refused).toEqual([closed, closed]);
+    await closing;
+  });
+
+  test('long answers handed over together are all written', async () => {
+    const { bus, leases } = await leasedBus(60);
+    const answered = leases.map((lease) => ({ lease, answer: answer('long '.repeat(9_000)) }));
+    expect(await bus.completeAll(answered)).toEqual(leases.map(() => 'kept'));
+    expect(bus.stats()).toMatchObject({ complete: 60, leased: 0 });
+  });
+
   test('commits what was submitted before it, and refuses what comes after', async () => {
     const { temp, bus, leases } = await leasedBus(50);
     const before = leases.slice(1).map((lease) => bus.complete(lease, answer()));

@@ -193,6 +193,22 @@ export function busSuite(name: string, open: () => BusHarness): void {
         expect(bus.stats().stale).toBe(1);
       });
 
+      test('handed over with others gets a result of its own, whatever becomes of the others', async () => {
+        const one = await ask(await converse());
+        const two = await ask(await converse());
+        const [first, second] = (await bus.claim(ALL)) as [Lease, Lease];
+        const stale = { ...first, token: `${first.token}0` };
+        const answered = [stale, second, first, second].map((lease) => ({
+          lease,
+          answer: answer(`to ${lease.questionId}`),
+        }));
+        expect(await bus.completeAll(answered)).toEqual(['lost', 'kept', 'kept', 'lost']);
+        expect(await bus.completeAll([])).toEqual([]);
+        expect([one, two].map((id) => answersTo(id).length)).toEqual([1, 1]);
+        expect(bus.answerTo(one)?.message).toContain(`to ${one}`);
+        expect(bus.stats()).toMatchObject({ complete: 2, stale: 2, leased: 0 });
+      });
+
       test('with an error counts as failed, and as dead when attempts are used up', async () => {
         const conversation = await converse();
         const failed = await ask(conversation);

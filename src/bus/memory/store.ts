@@ -5,12 +5,14 @@ import { systemClock } from '../../clock.js';
 import { outcomeOf } from '../answer.js';
 import {
   type Answer,
+  type Answered,
   type Attempt,
   type Bus,
   BusError,
   type BusObserver,
   type BusStats,
   type ClaimRequest,
+  type Completed,
   DEFAULT_LIFETIME_MS,
   type Kept,
   type Lease,
@@ -94,6 +96,14 @@ class MemoryBus implements Bus {
     lane.state = { ...lane.state, untilUs };
     this.#mine.extend(lease.token, leaseMs);
     return 'kept';
+  }
+
+  completeAll(answered: readonly Answered[]): Promise<readonly Completed[]> {
+    return Promise.all(
+      answered.map(({ lease, answer }) =>
+        this.complete(lease, answer).catch((error: Error) => error),
+      ),
+    );
   }
 
   async complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {

@@ -9,7 +9,7 @@
 
 import { failpoint } from '../../failpoints/index.js';
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
-import type { Answer, Kept, Lease } from '../bus.js';
+import type { Answer, Answered, Completed, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
 import { turnRow } from './attempts.js';
 import type { Addressee, AnswerRow, AuditRow, DoneRow, Finishing, LaneRow } from './rows.js';
@@ -21,7 +21,7 @@ const MAX_TOGETHER = 256;
 const MAX_CHARS_TOGETHER = 1_000_000;
 
 /** A question whose lane has moved on, and its answer. */
-export interface Answered {
+export interface Concluded {
   readonly lease: Finishing;
   readonly answer: Answer;
   readonly nowUs: number;
@@ -29,7 +29,7 @@ export interface Answered {
   result: Kept | 'orphaned';
 }
 
-export interface Completion extends Answered {
+export interface Completion extends Concluded {
   readonly lease: Lease;
 }
 
@@ -59,7 +59,11 @@ export class Answers {
     this.#settlements = settlements;
   }
 
-  add(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Completion {
+  addAll(sql: Statements, answered: readonly Answered[], stamp: () => number): Completion[] {
+    return answered.map(({ lease, answer }) => this.#add(sql, lease, answer, stamp()));
+  }
+
+  #add(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Completion {
     const completion: Completion = { lease, answer, nowUs, result: 'lost' };
     this.#waiting.push(completion);
     this.#chars += answer.answer.length;
@@ -146,12 +150,12 @@ export class Answers {
   }
 
   /** Not of a question that is gone, or whose conversation is: the result says so then. */
-  write(sql: Statements, kept: readonly Answered[]): void {
+  write(sql: Statements, kept: readonly Concluded[]): void {
     if (kept.length === 0) return;
     const ids = JSON.stringify(kept.map(({ lease }) => lease.questionId));
     const addressees = new Map(sql.markRead.all(ids).map((row) => [row[0], row]));
     failpoint('ans.readflag');
-    const written: Answered[] = [];
+    const written: Concluded[] = [];
     const answers: AnswerRow[] = [];
     for (const completion of kept) {
       const addressee = addressees.get(completion.lease.questionId);
@@ -166,7 +170,7 @@ export class Answers {
     }
     const answerIds = sql.insertAnswers(answers);
     failpoint('ans.insert');
-    sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Answered, row)));
+    sql.insertAudits(answers.map((row, at) => this.#auditRow(written[at] as Concluded, row)));
     const done = written.map((each, at) => this.#doneRow(each, answerIds[at] ?? null));
     // In the order of the table, so that each of its pages is written to once.
     sql.insertDone(done.sort(([one], [other]) => one - other));
@@ -174,12 +178,12 @@ export class Answers {
     for (const { answer } of written) this.#settlements.count(outcomeOf(answer));
   }
 
-  #auditRow({ lease }: Answered, [, , , message, , now]: AnswerRow): AuditRow {
+  #auditRow({ lease }: Concluded, [, , , message, , now]: AnswerRow): AuditRow {
     const details = `{"by": "warmline", "in_reply_to": ${lease.questionId}, "message_length": ${message.length}}`;
     return [lease.conversationId, this.#session, 'send_message', details, now];
   }
 
-  #doneRow({ lease, answer, nowUs }: Answered, answerId: number | null): DoneRow {
+  #doneRow({ lease, answer, nowUs }: Concluded, answerId: number | null): DoneRow {
     const completedAtUs = Math.max(nowUs, lease.claimedAtUs ?? lease.seenAtUs);
     return [
       lease.questionId,
@@ -198,12 +202,16 @@ export class Answers {
 }
 
 /** What became of an answer, once the transaction is through. */
-export function resultOf({ result }: Completion): Kept | 'orphaned' {
-  failpoint('ans.commit');
-  return result;
+export function resultOf({ result }: Completion): Completed {
+  try {
+    failpoint('ans.commit');
+    return result;
+  } catch (error) {
+    return error as Error;
+  }
 }
 
-function answerRow({ lease, answer, nowUs }: Answered, addressee: Addressee): AnswerRow {
+function answerRow({ lease, answer, nowUs }: Concluded, addressee: Addressee): AnswerRow {
   const [, conversation, from, to] = addressee;
   const message = answerMessage(lease.questionId, lease.question, answer);
   return [conversation, from, to, message, answerMetadata(lease.questionId), naiveUtc(nowUs)];

@@ -5,11 +5,13 @@ import { systemClock } from '../../clock.js';
 import { failpoint } from '../../failpoints/index.js';
 import type {
   Answer,
+  Answered,
   Attempt,
   Bus,
   BusObserver,
   BusStats,
   ClaimRequest,
+  Completed,
   Kept,
   Lease,
   NewConversation,
@@ -29,6 +31,7 @@ import { Answers, resultOf } from './answers.js';
 import { attemptsOf } from './attempts.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
+import { completeTogether } from './completing.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
 import { conversationRow } from './conversation.js';
 import { beat } from './heartbeat.js';
@@ -139,13 +142,18 @@ export class SqliteBus implements Bus {
     });
   }
 
-  complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
-    this.#mine.forget(lease.token);
-    return this.#writer.submit(
-      'settle',
-      () => this.#answers.add(this.#bus.sql, lease, answer, this.#stamp()),
-      resultOf,
-    );
+  async complete(lease: Lease, answer: Answer): Promise<Kept | 'orphaned'> {
+    const [result] = await this.completeAll([{ lease, answer }]);
+    if (result === undefined || result instanceof Error) throw result;
+    return result;
+  }
+
+  completeAll(answered: readonly Answered[]): Promise<readonly Completed[]> {
+    for (const { lease } of answered) this.#mine.forget(lease.token);
+    return completeTogether(answered, (some) => {
+      const run = () => this.#answers.addAll(this.#bus.sql, some, this.#stamp);
+      return this.#writer.submit('settle', run, (completions) => completions.map(resultOf));
+    });
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {
