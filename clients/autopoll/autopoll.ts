@@ -13,7 +13,7 @@ import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClaimRequest, type Lease, readParks } from '../../src/bus/index.js';
 import { failpoint, note } from '../../src/failpoints/index.js';
-import type { Pending } from '../socket/index.js';
+import type { Listener, Outcome, Pending, Answer as Reply } from '../socket/index.js';
 import { type KeptTurn, LeaseKeeper } from './lease-keeper.js';
 import { Outage } from './outage.js';
 import type { Parking } from './parking.js';
@@ -38,13 +38,47 @@ const LAST_WRITES_MS = 2_000;
 
 const NOTHING: Offer = { limit: 0, full: [] };
 
-/** One turn under way: a lease and the request that answers it. */
-interface Turn extends KeptTurn {
+/** Who hears of a turn. */
+interface TurnOwner {
+  progress(turn: Turn): void;
+  done(turn: Turn, outcome: Outcome<Reply>): void;
+  giveUp(turn: Turn, why: GiveUpReason): void;
+}
+
+type GiveUpReason = Parameters<KeptTurn['giveUp']>[0];
+
+/**
+ * One turn under way: a lease and the request that answers it. A class rather than closures: a
+ * turn then costs one object.
+ */
+class Turn implements KeptTurn, Listener<Reply> {
+  readonly lease: Lease;
+  /** When the question was claimed, on the monotonic clock. */
   readonly startedMs: number;
-  pending: Pending | undefined;
+  pending: Pending | undefined = undefined;
   /** It is being stopped; what is written then, or nothing when its question is another's. */
-  stop: { readonly next: Settlement | undefined; readonly timer: NodeJS.Timeout } | undefined;
-  over: boolean;
+  stop: { readonly next: Settlement | undefined; readonly timer: NodeJS.Timeout } | undefined =
+    undefined;
+  over = false;
+  readonly #owner: TurnOwner;
+
+  constructor(owner: TurnOwner, lease: Lease, startedMs: number) {
+    this.#owner = owner;
+    this.lease = lease;
+    this.startedMs = startedMs;
+  }
+
+  progress(): void {
+    this.#owner.progress(this);
+  }
+
+  done(outcome: Outcome<Reply>): void {
+    this.#owner.done(this, outcome);
+  }
+
+  giveUp(why: GiveUpReason): void {
+    this.#owner.giveUp(this, why);
+  }
 }
 
 export class Autopoll {
@@ -58,6 +92,11 @@ export class Autopoll {
   readonly #reaper: Reaper;
   readonly #watch: Watch;
   readonly #verdicts: Verdicts;
+  readonly #owner: TurnOwner = {
+    progress: (turn) => this.#keeper.progress(turn),
+    done: (turn, outcome) => this.#done(turn, outcome),
+    giveUp: (turn, why) => this.#giveUp(turn, why),
+  };
   readonly #moved = new EventEmitter<{ moved: [] }>();
   readonly #served = new Set<string>();
   #delayed: NodeJS.Timeout | undefined;
@@ -236,14 +275,7 @@ export class Autopoll {
     const { questionId: question, attempt, conversationId: conversation } = lease;
     note({ what: 'claimed', question, attempt, conversation });
     this.#served.add(conversation);
-    const turn: Turn = {
-      lease,
-      startedMs: clock.monotonicMs(),
-      pending: undefined,
-      stop: undefined,
-      over: false,
-      giveUp: (why) => this.#giveUp(turn, why),
-    };
+    const turn = new Turn(this.#owner, lease, clock.monotonicMs());
     this.#keeper.add(turn);
     this.#slots.take(engineOf(lease));
     const ready = answerWithoutAsking(lease, settings);
@@ -260,24 +292,25 @@ export class Autopoll {
     if (question.kind !== 'question') return;
     const options = queryFor(turn.lease, question, settings);
     failpoint('send.pre');
-    note({ what: 'asked_bridge', ...about(turn.lease) });
-    turn.pending = links.submit(question.question, options, {
-      progress: () => this.#keeper.progress(turn),
-      done: (outcome) => {
-        const result = outcome.ok ? 'ok' : outcome.error.code;
-        note({ what: 'answered', ...about(turn.lease), result });
-        if (turn.over) return;
-        // An answer that was faster than the stop is an answer, unless the question is another's.
-        if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
-        else this.#end(turn, this.#verdicts.of(turn, outcome));
-      },
-    });
+    const { questionId, attempt } = turn.lease;
+    note({ what: 'asked_bridge', question: questionId, attempt });
+    turn.pending = links.submit(question.question, options, turn);
   }
 
-  #giveUp(turn: Turn, why: Parameters<Turn['giveUp']>[0]): void {
+  #done(turn: Turn, outcome: Outcome<Reply>): void {
+    const { questionId: question, attempt } = turn.lease;
+    note({ what: 'answered', question, attempt, result: outcome.ok ? 'ok' : outcome.error.code });
+    if (turn.over) return;
+    // An answer that was faster than the stop is an answer, unless the question is another's.
+    if (turn.stop && !(outcome.ok && turn.stop.next)) this.#letGo(turn);
+    else this.#end(turn, this.#verdicts.of(turn, outcome));
+  }
+
+  #giveUp(turn: Turn, why: GiveUpReason): void {
     const { log, settings } = this.#parts;
     if (turn.over) return;
-    log.warn({ ...about(turn.lease), why }, 'turn given up');
+    const { questionId: question, attempt } = turn.lease;
+    log.warn({ question, attempt, why }, 'turn given up');
     const next = why === 'idle' ? this.#verdicts.ofSilence(turn) : undefined;
     this.#stopTurn(turn, settings.stopTurnMs ?? STOP_TURN_MS, next);
   }
@@ -319,10 +352,6 @@ export class Autopoll {
     this.#slots.leave(engine);
     this.#parking.left(engine, turn.lease.questionId);
   }
-}
-
-function about({ questionId, attempt }: Lease) {
-  return { question: questionId, attempt };
 }
 
 async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {

@@ -52,8 +52,12 @@ export class LeaseKeeper {
 
   add(turn: KeptTurn): void {
     const nowMs = this.#options.clock.monotonicMs();
-    const state = { isStopping: false, isLost: false };
-    this.#turns.set(turn, { lastProgressMs: nowMs, renewedMs: nowMs, ...state });
+    this.#turns.set(turn, {
+      lastProgressMs: nowMs,
+      renewedMs: nowMs,
+      isStopping: false,
+      isLost: false,
+    });
   }
 
   progress(turn: KeptTurn): void {

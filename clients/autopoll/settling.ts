@@ -108,30 +108,30 @@ export class Settling {
 
   #tell({ lease, settlement }: Ended, result: Completed): void {
     const { log } = this.#options;
-    const about = { question: lease.questionId, attempt: lease.attempt };
+    const { questionId: question, attempt } = lease;
     if (result instanceof Error) {
       // The lease runs out and the question is handed out again.
-      log.error({ ...about, err: result }, 'result could not be written');
+      log.error({ question, attempt, err: result }, 'result could not be written');
       return;
     }
-    note({ what: 'settled', ...about, step: settlement.step, result });
-    if (result === 'kept') tellSettled(log, about, settlement);
-    else log.warn({ ...about, kept: result }, 'result dropped: the question was no longer ours');
+    note({ what: 'settled', question, attempt, step: settlement.step, result });
+    if (result === 'kept') tellSettled(log, lease, settlement);
+    else {
+      const message = 'result dropped: the question was no longer ours';
+      log.warn({ question, attempt, kept: result }, message);
+    }
   }
 }
 
-function tellSettled(
-  log: Log,
-  about: { question: number; attempt: number },
-  settlement: Settlement,
-): void {
+function tellSettled(log: Log, lease: Lease, settlement: Settlement): void {
+  const { questionId: question, attempt } = lease;
   if (settlement.step === 'retry') {
     const { code, delayMs } = settlement;
-    log.warn({ ...about, code, delayMs }, 'attempt failed, will be tried again');
+    log.warn({ question, attempt, code, delayMs }, 'attempt failed, will be tried again');
   } else if (settlement.step === 'complete' && settlement.answer.error) {
     const { code } = settlement.answer.error;
-    log.warn({ ...about, code }, 'question answered with an error');
+    log.warn({ question, attempt, code }, 'question answered with an error');
   } else if (log.isLevelEnabled('debug')) {
-    log.debug({ ...about, step: settlement.step }, 'turn settled');
+    log.debug({ question, attempt, step: settlement.step }, 'turn settled');
   }
 }

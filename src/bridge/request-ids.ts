@@ -8,8 +8,12 @@ export interface ReplayLimits {
   readonly ttlMs: number;
 }
 
+/**
+ * More replies than all connections of a few clients can wait for. Each is kept long enough to be
+ * moved by the collector, which for many more of them works harder than the queries do.
+ */
 export const DEFAULT_REPLAYS: ReplayLimits = {
-  maxEntries: 20_000,
+  maxEntries: 4_000,
   maxChars: 32 * 1024 * 1024,
   ttlMs: 3_600_000,
 };

@@ -101,8 +101,21 @@ export function mayNameModel(message: unknown): boolean {
 
 const PLAIN_GLANCE: Glance = { priority: 0, model: undefined };
 
+/**
+ * Whether a row is told to be plain by its text alone, as most of a backlog are: a query that its
+ * metadata calls a question, so that it is one even when its JSON is broken. An escaped letter, or
+ * another key of the same name as one that counts, leaves it to the parser.
+ */
+function isPlainQuery(message: string, metadata: unknown): boolean {
+  return (
+    (metadata === '{"action_type": "question"}' || metadata === '{"action_type":"question"}') &&
+    /^\{"type": ?"query"(?!.*(?:"(?:type|priority|model)"|\\u00))/s.test(message)
+  );
+}
+
 /** A first look at a row: whether it is a question, and where it belongs among the others. */
 export function glanceAt(message: unknown, metadata: unknown): Glance | 'ignored' {
+  if (typeof message === 'string' && isPlainQuery(message, metadata)) return PLAIN_GLANCE;
   const body = typeof message === 'string' ? parseJson(message) : undefined;
   if (isQuery(body)) {
     if (body.priority === undefined && body.model === undefined) return PLAIN_GLANCE;

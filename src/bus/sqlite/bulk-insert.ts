@@ -26,14 +26,22 @@ export function bulkInsert<Row extends readonly unknown[]>(
     const ids: number[] = [];
     for (let at = 0; at < rows.length; ) {
       const count = rows.length - at >= ROWS ? ROWS : 1;
-      const values: unknown[] = [];
-      for (let row = at; row < at + count; row += 1) {
-        for (const value of rows[row] ?? []) values.push(value);
-      }
+      const values = valuesOf(rows, at, count);
       const last = Number((count === 1 ? single : many).run(...values).lastInsertRowid);
       for (let before = count - 1; before >= 0; before -= 1) ids.push(last - before);
       at += count;
     }
     return ids;
   };
+}
+
+/** In one list that is as long as it has to be: it does not grow while it is filled. */
+function valuesOf(rows: readonly (readonly unknown[])[], from: number, count: number): unknown[] {
+  const width = rows[from]?.length ?? 0;
+  const values = new Array<unknown>(width * count);
+  for (let row = 0; row < count; row += 1) {
+    const given = rows[from + row] ?? [];
+    for (let column = 0; column < width; column += 1) values[row * width + column] = given[column];
+  }
+  return values;
 }
