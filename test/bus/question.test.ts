@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseQuestion } from '../../src/bus/index.js';
+import { glanceAt } from '../../src/bus/question.js';
 
 const ASKED = '{"action_type": "question"}';
 const INFO = '{"action_type": "info"}';
@@ -147,6 +148,38 @@ describe('whatever the columns hold', () => {
         expect(parsed.queryId?.length ?? 0).toBeLessThanOrEqual(256);
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  const piece = fc.constantFrom(
+    ...['"type":"query"', '"type": "query"', '"type":"response"', '"type":7', '"type":'],
+    ...['"question":"why?"', '"question":"a \\"model\\" \\u0074"', '"question":" "', '"x":1'],
+    ...['"priority":5', '"priority":"5"', '"model":"m"', '"model":7', '"query_id":"q"', 'x'],
+    ...['"\\u0074ype":"response"', '"m\\u006fdel":"m"', '"p\\u0072iority":5', '"x":{"type":"y"}'],
+  );
+  const begin = fc.constantFrom(
+    '{"type":"query",',
+    '{"type": "query",',
+    '{"question":"why?",',
+    '{',
+  );
+  const assembled = fc
+    .tuple(begin, fc.array(piece, { maxLength: 4 }), fc.constantFrom('}', '}', '}', '} ', '}x', ''))
+    .map(([from, parts, to]) => `${from}${parts.join(',')}${to}`);
+
+  test('a first look tells what the whole parser would tell', () => {
+    const message = fc.oneof(column, { arbitrary: assembled, weight: 9 });
+    const asked = fc.constantFrom(ASKED, '{"action_type":"question"}');
+    const metadata = fc.oneof(column, { arbitrary: asked, weight: 9 });
+    fc.assert(
+      fc.property(message, metadata, (text, about) => {
+        const parsed = parseQuestion(text, about);
+        const glance = glanceAt(text, about);
+        expect(glance === 'ignored').toBe(parsed.kind === 'ignored');
+        if (parsed.kind !== 'question') return;
+        expect(glance).toEqual({ priority: parsed.priority, model: parsed.model });
+      }),
+      { numRuns: 5000 },
     );
   });
 
