@@ -18,6 +18,12 @@ export function printableLine(text: string): string {
   return printable(text).replace(/[\t\n\u2028\u2029]+/g, ' ');
 }
 
+/** A text as one word of a command that is shown to be copied into a shell. */
+export function shellWord(text: string): string {
+  const line = printableLine(text);
+  return /^[\w@%+=:,./-]+$/.test(line) ? line : `'${line.replaceAll("'", `'\\''`)}'`;
+}
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;

@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { printable, printableLine } from '../../src/text.js';
 
-export { duration, printable, printableLine } from '../../src/text.js';
+export { duration, printable, printableLine, shellWord } from '../../src/text.js';
 
 type Style = Parameters<typeof styleText>[0];
 

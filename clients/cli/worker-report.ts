@@ -1,7 +1,7 @@
 /** What autopolls have noted on the bus of themselves, for programs and for people. */
 import type { Park, Worker } from '../../src/bus/index.js';
 import { systemClock } from '../../src/clock.js';
-import { duration, paint, printableLine } from './output.js';
+import { duration, paint, printableLine, shellWord } from './output.js';
 import { objectsIn } from './report.js';
 
 type ParkWire = ReturnType<typeof parkReport>;
@@ -88,7 +88,7 @@ export function workerText(worker: WorkerWire): string[] {
 
 /** @param db the bus file */
 export function nobodyWorks(db: string): string {
-  return `no autopoll works on this bus: warmline autopoll --db ${printableLine(db)}`;
+  return `no autopoll works on this bus: warmline autopoll --db ${shellWord(db)}`;
 }
 
 /** An autopoll notes how it is twice a minute, so what it noted says nothing of how it is now. */

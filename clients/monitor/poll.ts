@@ -1,4 +1,6 @@
 /** Waits for one message. */
+
+import { shellWord } from '../../src/text.js';
 import { MonitorError } from './errors.js';
 import type { Follower } from './follower.js';
 import { withFollower } from './shared.js';
@@ -80,7 +82,7 @@ function errorOf(end: Exclude<End, { end: 'complete' }>, db: string, timeoutMs: 
   }
   return new MonitorError(
     'timeout',
-    `message ${messageId} is not answered after ${timeoutMs} ms; it stays on the bus. Is an autopoll running? See: warmline doctor --db ${db}`,
+    `message ${messageId} is not answered after ${timeoutMs} ms; it stays on the bus. Is an autopoll running? See: warmline doctor --db ${shellWord(db)}`,
     end.told,
   );
 }

@@ -9,6 +9,7 @@ import {
   type SqliteBus,
 } from '../../src/bus/index.js';
 import type { Clock } from '../../src/clock.js';
+import { shellWord } from '../../src/text.js';
 import { type BusFacts, type BusState, factsOf } from './facts.js';
 import type { QuestionFilter } from './filter.js';
 
@@ -73,7 +74,7 @@ export class BusSource {
     if (isPrepared(file)) return run(this.#open());
     throw new BusError(
       'bus_schema',
-      `no warmline of this version has worked on this bus yet; start one: warmline up --db ${file}`,
+      `no warmline of this version has worked on this bus yet; start one: warmline up --db ${shellWord(file)}`,
     );
   }
 

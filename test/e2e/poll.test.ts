@@ -334,6 +334,9 @@ test('an autopoll that runs by hand is named, and shares the bus', async () => {
   const house = new PollHouse();
   const byHand = start(['autopoll', '--db', house.db, ...NO_BRIDGE], house.around);
   await byHand.ready();
+  expect((await house.poll('status', ...NO_BRIDGE)).stdout).toMatch(
+    /^daemon +not running; an autopoll that something else started works on this bus\n/,
+  );
   const { code, stdout } = await house.poll('start', ...NO_BRIDGE);
   expect(code).toBe(0);
   expect(stdout).toMatch(

@@ -13,7 +13,7 @@ import { createLogger } from '../../../src/log.js';
 import { type BusAnswer, sendQuestion, waitForAnswer } from '../bus-question.js';
 import { complain, EXIT } from '../failure.js';
 import type { Words } from '../options.js';
-import { paint, printable, printSources, printText } from '../output.js';
+import { paint, printable, printSources, printText, shellWord } from '../output.js';
 import { Pair } from '../pair.js';
 import { ChildFailed } from '../supervisor.js';
 import { thisProgram } from '../this-program.js';
@@ -144,6 +144,6 @@ It runs until Ctrl-C. To go on, in another terminal:
 
   echo '${line}' | nc ${host} ${port}
   ${thisProgram()} ask "${FOLLOW_UP}" --port ${port}
-  ${thisProgram()} send "${FOLLOW_UP}" --db ${file} --conversation ${conversationId} --wait
+  ${thisProgram()} send "${FOLLOW_UP}" --db ${shellWord(file)} --conversation ${conversationId} --wait
   sqlite3 ${file} "SELECT id, from_session, message FROM messages"`);
 }

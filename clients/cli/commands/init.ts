@@ -18,9 +18,9 @@ import { checkEngines } from '../doctor/engines.js';
 import { type Finding, isHealthy, printFindings, warn } from '../doctor/finding.js';
 import { EXIT, UsageError } from '../failure.js';
 import { flagsOf, needBus, type Words } from '../options.js';
-import { printable, printJson, printText } from '../output.js';
+import { printable, printJson, printText, shellWord } from '../output.js';
 import { CHECKED } from '../sections.js';
-import { shellWord, thisProgram } from '../this-program.js';
+import { thisProgram } from '../this-program.js';
 
 /** What the file sets when no flag does: it cannot run without, or others have to know it. */
 const STANDARD = { db: 'bus.db', engine: 'extract', contextRoot: ['.'], port: 9999 } as const;

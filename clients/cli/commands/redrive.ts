@@ -10,7 +10,7 @@ import {
 import { withBus } from '../bus-file.js';
 import { EXIT, UsageError } from '../failure.js';
 import type { Words } from '../options.js';
-import { printableLine, printJson, printText } from '../output.js';
+import { printJson, printText, shellWord } from '../output.js';
 import { filterOf, nothingMatches, parseMessageId } from './dead.js';
 
 interface RedriveWords {
@@ -83,7 +83,7 @@ function failedBecauseOf(bus: SqliteBus, results: readonly Redriven[]): number[]
 }
 
 function childrenText(children: readonly number[], file: string): string {
-  const bus = `--db ${printableLine(file)}`;
+  const bus = `--db ${shellWord(file)}`;
   const ids = children.slice(0, MOST_NAMED);
   const others = children.length > MOST_NAMED ? ` and ${children.length - MOST_NAMED} more` : '';
   const command =

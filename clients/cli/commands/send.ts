@@ -13,7 +13,7 @@ import {
 import { EXIT } from '../failure.js';
 import { interruptible } from '../interrupt.js';
 import { needBus, settingsFor, type Words } from '../options.js';
-import { printJson, printText } from '../output.js';
+import { printJson, printText, shellWord } from '../output.js';
 import { questionFrom } from '../question-input.js';
 import { Waiting } from '../waiting.js';
 
@@ -53,7 +53,7 @@ export async function send(words: Words, word: string | undefined): Promise<numb
     }
     if (isExpired(file, sent.conversationId)) {
       throw new Error(
-        `message ${sent.messageId} is on the bus, and its conversation ${sent.conversationId} has expired: only "warmline autopoll --db ${file} --include-expired" answers it; without --conversation a new one is made`,
+        `message ${sent.messageId} is on the bus, and its conversation ${sent.conversationId} has expired: only "warmline autopoll --db ${shellWord(file)} --include-expired" answers it; without --conversation a new one is made`,
       );
     }
     return await waitAndPrint(bus, sent, given);
@@ -76,12 +76,12 @@ async function waitAndPrint(
   const { file } = bus;
   const answer = await interruptible(
     () =>
-      `message ${messageId} is still on the bus; see: warmline poll show ${messageId} --db ${file}`,
+      `message ${messageId} is still on the bus; see: warmline poll show ${messageId} --db ${shellWord(file)}`,
     (signal) => answerTo(bus, messageId, timeout, signal),
   ).catch((error: unknown) => {
     if (!(error instanceof MonitorError) || error.code !== 'timeout') throw error;
     throw new Error(
-      `no answer to message ${messageId} in ${conversationId} within ${timeout} ms; it stays on the bus (${whyNoAnswer(bus, messageId)}). See: warmline doctor --db ${file}`,
+      `no answer to message ${messageId} in ${conversationId} within ${timeout} ms; it stays on the bus (${whyNoAnswer(bus, messageId)}). See: warmline doctor --db ${shellWord(file)}`,
     );
   });
   if (json === true) {

@@ -2,7 +2,7 @@ import { verifyBus } from '../../../src/bus/index.js';
 import { withBus } from '../bus-file.js';
 import { EXIT } from '../failure.js';
 import type { Words } from '../options.js';
-import { paint, printable, printableLine, printJson, printText } from '../output.js';
+import { paint, printable, printJson, printText, shellWord } from '../output.js';
 
 interface VerifyWords {
   readonly repair?: boolean;
@@ -15,7 +15,7 @@ const RESTART =
 export async function verify(words: Words): Promise<number> {
   const { repair, json } = words as VerifyWords;
   return withBus(words, async (bus) => {
-    const command = `warmline verify --repair --db ${printableLine(bus.file)}`;
+    const command = `warmline verify --repair --db ${shellWord(bus.file)}`;
     const { findings, repaired } = await verifyBus(bus, { repair: repair === true });
     const isRight = findings.length === 0;
     if (json === true) printJson({ ok: isRight, findings, repaired });

@@ -12,7 +12,7 @@ import type { Settings } from '../../../src/config/index.js';
 import type { Report } from '../../socket/index.js';
 import { deniedPath } from '../bus-file.js';
 import { countsText } from '../bus-summary.js';
-import { duration } from '../output.js';
+import { duration, shellWord } from '../output.js';
 import { objectsIn } from '../report.js';
 import { workerReport } from '../worker-report.js';
 import { where } from './bridge.js';
@@ -77,7 +77,7 @@ const FIXES: Partial<Record<BusErrorCode, string>> = {
 function explain(file: string, error: unknown): Finding {
   if (!(error instanceof BusError)) throw error;
   if (error.code === 'bus_missing') {
-    const fix = `name another with --db, or make an empty one with: warmline up --db ${file} --create`;
+    const fix = `name another with --db, or make an empty one with: warmline up --db ${shellWord(file)} --create`;
     return fail('bus', `there is no bus at ${file}`, fix);
   }
   const denied = deniedPath(file);
@@ -136,7 +136,7 @@ function waitsForBridge(file: string, found: BusInspection, address: string): Fi
           'run: warmline serve; or name the one that runs, with --host and --port',
         ),
       ]
-    : [warn('bridge', what, `run: warmline up --db ${file}`)];
+    : [warn('bridge', what, `run: warmline up --db ${shellWord(file)}`)];
 }
 
 function worries(file: string, found: BusInspection): Finding[] {
@@ -148,8 +148,8 @@ function worries(file: string, found: BusInspection): Finding[] {
         'backlog',
         `the oldest question waits for ${duration(found.oldestPendingMs)}`,
         hasWorker
-          ? `see for what: warmline poll list --status pending --db ${file}`
-          : `run: warmline autopoll --db ${file}`,
+          ? `see for what: warmline poll list --status pending --db ${shellWord(file)}`
+          : `run: warmline autopoll --db ${shellWord(file)}`,
       ),
     );
   }

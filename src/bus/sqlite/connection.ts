@@ -2,6 +2,7 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { shellWord } from '../../text.js';
 import { BusError } from '../bus.js';
 import { migrate } from './migrations.js';
 import { checkForeignSchema, FOREIGN_SCHEMA } from './schema.js';
@@ -52,7 +53,7 @@ function requireFile(file: string, { create }: OpenBusOptions): void {
     if (create) return;
     throw new BusError(
       'bus_missing',
-      `there is no bus at ${file}; check --db, or make an empty one with: warmline up --db ${file} --create`,
+      `there is no bus at ${file}; check --db, or make an empty one with: warmline up --db ${shellWord(file)} --create`,
     );
   }
   if (!stat.isFile()) throw new BusError('bus_missing', `${file} is not a file; check --db`);

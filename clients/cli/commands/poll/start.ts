@@ -15,7 +15,7 @@ import { openBus } from '../../bus-file.js';
 import { complain, EXIT } from '../../failure.js';
 import { interruptible } from '../../interrupt.js';
 import { flagsOf, needBus, settingsFor, toCommandLine, type Words } from '../../options.js';
-import { paint, printableLine, printJson, printText, StatusLine } from '../../output.js';
+import { paint, printableLine, printJson, printText, StatusLine, shellWord } from '../../output.js';
 import { AUTOPOLL } from '../../sections.js';
 import { MAIN } from '../../supervisor.js';
 import { bridgeText, bridgeWire, lookAtBridge, othersOn, othersText, placeFor } from './daemon.js';
@@ -58,7 +58,7 @@ export async function pollStart(given: Words): Promise<number> {
     });
     return EXIT.ok;
   }
-  const at = `--db ${printableLine(db)}`;
+  const at = `--db ${shellWord(db)}`;
   printText(
     [
       `${paint('green', 'started')}: pid ${launched.pid} answers the questions on ${printableLine(place.bus)}`,

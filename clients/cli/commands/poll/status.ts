@@ -18,7 +18,7 @@ import {
 } from '../../../daemon/index.js';
 import { EXIT } from '../../failure.js';
 import { needBus, settingsFor, type Words } from '../../options.js';
-import { duration, paint, printableLine, printJson, printText } from '../../output.js';
+import { duration, paint, printableLine, printJson, printText, shellWord } from '../../output.js';
 import { oneLine, timeOf } from '../../question-report.js';
 import { parkReport, parkText, workerReport, workerText } from '../../worker-report.js';
 import { type BridgeState, bridgeText, bridgeWire, lookAtBridge, placeFor } from './daemon.js';
@@ -121,7 +121,7 @@ function queueAsJson(inspection: BusInspection, activity: Activity) {
 
 function asText({ place, found, bridge, bus }: Report): string[] {
   const lines = [
-    ...daemonLines(place, found),
+    ...daemonLines(place, found, bus),
     ['bus', printableLine(place.bus)],
     ['bridge', bridgeText(bridge)],
     ...(bus.at === 'read' ? queueLines(bus) : [['bus', paint('red', printableLine(bus.message))]]),
@@ -130,16 +130,11 @@ function asText({ place, found, bridge, bus }: Report): string[] {
   return [...lines.map(([name = '', value]) => `${name.padEnd(10)}  ${value}`), ...workers];
 }
 
-function daemonLines({ bus, log }: Place, found: Found): string[][] {
+function daemonLines({ bus: file, log }: Place, found: Found, bus: BusPart): string[][] {
   const logLine = ['log', printableLine(log)];
   switch (found.at) {
     case 'absent':
-      return [
-        [
-          'daemon',
-          `${paint('yellow', 'not running')}; to start it: warmline poll start --db ${printableLine(bus)}`,
-        ],
-      ];
+      return [['daemon', `${paint('yellow', 'not running')}; ${instead(bus, file)}`]];
     case 'hidden':
       return [['daemon', 'runs, and cannot be seen from here'], logLine];
     case 'running': {
@@ -148,6 +143,13 @@ function daemonLines({ bus, log }: Place, found: Found): string[][] {
       return [['daemon', text], logLine];
     }
   }
+}
+
+function instead(bus: BusPart, file: string): string {
+  const isServed = bus.at === 'read' && bus.inspection.workers.some(({ gone }) => !gone);
+  return isServed
+    ? 'an autopoll that something else started works on this bus'
+    : `to start it: warmline poll start --db ${shellWord(file)}`;
 }
 
 function queueLines({ inspection, activity }: Extract<BusPart, { at: 'read' }>): string[][] {
