@@ -169,7 +169,11 @@ function reordered({ bus }: View): Finding[] {
   return findings;
 }
 
-/** One that ended in the moment the next one began may bear the later times of the two. */
+/**
+ * One that ended in the moment the next one began may bear the later times of the two. So two that
+ * begin together, one of them shorter than the clocks can tell, are not found here; that neither wrote
+ * for the other is.
+ */
 function overlapping({ bus }: View): Finding[] {
   return [...groupBy(bus.attempts, ({ conversation }) => conversation).values()].flatMap(
     (attempts) => {

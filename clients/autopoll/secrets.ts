@@ -18,10 +18,18 @@ function namesIn(answer: Answer): string[] {
 export async function withoutSecrets(answer: Answer): Promise<Answer> {
   return {
     ...answer,
-    answer: await redact(answer.answer),
-    sources: await Promise.all(answer.sources.map(redact)),
+    answer: await clean(answer.answer),
+    sources: await Promise.all(answer.sources.map(clean)),
     ...(answer.error && {
-      error: { ...answer.error, message: await redact(answer.error.message) },
+      error: { ...answer.error, message: await clean(answer.error.message) },
     }),
   };
+}
+
+/** A row holds a twentieth of it; what lies beyond is blank, so that its length stays what it was. */
+const MAX_CHARS = 1_000_000;
+
+async function clean(text: string): Promise<string> {
+  if (text.length <= MAX_CHARS) return redact(text);
+  return (await redact(text.slice(0, MAX_CHARS))).padEnd(text.length);
 }

@@ -2,7 +2,7 @@
  * What turns have ended in, on its way to the bus. Ends that come in together are written together:
  * answers in one call, so that each costs no promise of its own.
  */
-import type { Answered, Bus, Completed, Kept, Lease } from '../../src/bus/index.js';
+import type { Answer, Answered, Bus, Completed, Kept, Lease } from '../../src/bus/index.js';
 import { failpoint, note } from '../../src/failpoints/index.js';
 import type { Log } from '../../src/log.js';
 import { Gathering } from './gathering.js';
@@ -62,7 +62,7 @@ export class Settling {
     const answers: Answered[] = [];
     for (const each of ended) {
       const { lease, settlement } = each;
-      if (settlement.step === 'complete' && !mayHoldSecret(settlement.answer)) {
+      if (settlement.step === 'complete' && isPlain(settlement.answer)) {
         plain.push(each);
         answers.push({ lease, answer: settlement.answer });
       } else void this.#writeAlone(each);
@@ -120,6 +120,15 @@ export class Settling {
       const message = 'result dropped: the question was no longer ours';
       log.warn({ question, attempt, kept: result }, message);
     }
+  }
+}
+
+/** One that cannot even be looked at is not, and fails alone. */
+function isPlain(answer: Answer): boolean {
+  try {
+    return !mayHoldSecret(answer);
+  } catch {
+    return false;
   }
 }
 

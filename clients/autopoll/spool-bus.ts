@@ -123,11 +123,12 @@ export class SpoolKeeper {
     this.#unwritten.add(unwritten);
     if (this.#inTrouble) void this.#keepAll(unwritten);
     const results = await bus.completeAll(answered);
-    const failed = answered.filter((_, at) => results[at] instanceof Error);
-    void this.#keep(unwritten.isSpooled ? [] : failed).then(() =>
-      this.#unwritten.delete(unwritten),
-    );
-    if (unwritten.isSpooled || this.#spool.size > 0) {
+    const { isSpooled } = unwritten;
+    // What happens from here on concerns those that are not written alone.
+    unwritten.isSpooled = true;
+    const failed = isSpooled ? [] : answered.filter((_, at) => results[at] instanceof Error);
+    void this.#keep(failed).then(() => this.#unwritten.delete(unwritten));
+    if (isSpooled || this.#spool.size > 0) {
       for (const [at, { lease }] of answered.entries()) {
         const result = results[at];
         // With a lost lease the question may be asked again, by us or another.

@@ -102,13 +102,6 @@ export class Line {
     return true;
   }
 
-  /** Its place in the line, from 1; behind all candidates while its key is being served. */
-  positionOf(job: Job): number {
-    // From the end, where a query that has just come usually stands.
-    const at = this.#candidates.lastIndexOf(job);
-    return at === -1 ? this.size : at + 1;
-  }
-
   /** Everybody who waits: candidates in order of service, then those behind them. */
   all(): Job[] {
     return [...this.#candidates, ...[...this.#lanes.values()].flat()];

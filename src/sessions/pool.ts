@@ -274,7 +274,13 @@ export class Pool {
   /** The alarm rang: whatever is overdue is acted on, and the alarm set for what is due next. */
   #look(nowMs: number): void {
     let nextMs = this.#fleet.holdToTime(nowMs);
-    for (const job of this.#line.all()) nextMs = Math.min(nextMs, this.#lookAtWaiting(job, nowMs));
+    const { length: candidates } = this.#line.candidates;
+    let ahead = 0;
+    for (const [at, job] of this.#line.all().entries()) {
+      const place = at < candidates ? ahead + 1 : this.#line.size;
+      nextMs = Math.min(nextMs, this.#lookAtWaiting(job, place, nowMs));
+      if (!job.over && job.session === undefined) ahead += 1;
+    }
     if (this.#closed === undefined) {
       this.#fleet.lookOver(nowMs);
       this.#pump(nowMs);
@@ -283,7 +289,11 @@ export class Pool {
     if (this.#closed === undefined || this.sessions.length > 0) this.#alarm.by(nextMs);
   }
 
-  #lookAtWaiting(job: Job, nowMs: number): number {
+  /**
+   * @param place its own in the line, from 1; behind all candidates while its key is being served
+   * @returns when it is to be looked at again
+   */
+  #lookAtWaiting(job: Job, place: number, nowMs: number): number {
     // Another asker's callback may have ended or started it since the round began.
     if (job.over || job.session !== undefined) return Number.POSITIVE_INFINITY;
     if (nowMs >= job.expiresMs) {
@@ -293,7 +303,7 @@ export class Pool {
     }
     if (nowMs >= job.noteMs) {
       job.noteMs = nowMs + NOTE_EVERY_MS;
-      job.work.waiting(this.#line.positionOf(job));
+      job.work.waiting(place);
     }
     return Math.min(job.expiresMs, job.noteMs);
   }

@@ -12,7 +12,7 @@ import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Spool, type Spoolable } from '../../clients/autopoll/spool.js';
-import { openSpooledBus } from '../../clients/autopoll/spool-bus.js';
+import { openSpooledBus, SpoolKeeper } from '../../clients/autopoll/spool-bus.js';
 import type { Lease } from '../../src/bus/index.js';
 import { createLogger } from '../../src/log.js';
 import { answer, TempBus, TestClock, tempDir } from '../support/temp-bus.js';
@@ -210,6 +210,29 @@ describe('a bus with a spool', () => {
     await expect.poll(names).toEqual([]);
     expect(told).toEqual(['trouble', 'recovered']);
     for (const id of ids) expect(temp.answersTo(id)).toHaveLength(1);
+  });
+
+  test('holds nothing that is on the bus, though trouble comes while what is not is being kept', async () => {
+    const temp = new TempBus();
+    const bus = temp.open();
+    temp.askMany(3, [temp.addConversation(), temp.addConversation(), temp.addConversation()]);
+    const leases = await bus.claim({ limit: 3, leaseMs: 30_000 });
+    const poison = leases[1] as Lease;
+    temp.peer.exec(
+      `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${poison.questionId}
+       BEGIN SELECT raise(ABORT, 'not this one'); END`,
+    );
+    const dir = join(temp.dir, 'spool');
+    const unfinished = () => new Map<number, number>();
+    const spool = new Spool({ dir, clock: new TestClock(), log: LOG, unfinished });
+    const keeper = new SpoolKeeper(spool);
+    const answered = leases.map((lease) => ({ lease, answer: answer() }));
+    const results = await keeper.over(bus).completeAll(answered);
+    keeper.troubled();
+    expect(results).toEqual(['kept', expect.any(Error), 'kept']);
+    await spool.settled();
+    const isKept = leases.map((lease) => spool.find(lease) !== undefined);
+    expect(isKept).toEqual([false, true, false]);
   });
 
   test('answers from it, under a new lease, what is claimed again, and hands out the rest', async () => {

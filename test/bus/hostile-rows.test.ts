@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseQuestion, planRetry, redact } from '../../src/bus/index.js';
-import { QUESTION_METADATA, query, TempBus } from '../support/temp-bus.js';
+import { answer, QUESTION_METADATA, query, TempBus } from '../support/temp-bus.js';
 
 const ALL = { limit: 100, leaseMs: 30_000 };
 
@@ -60,4 +60,21 @@ test('credentials inside an address, a variable or a key block never reach the b
   ]) {
     expect(await redact(text)).not.toContain(secret);
   }
+});
+
+test('a question that was moved is answered where it is, as one among usual ones', async () => {
+  const temp = new TempBus();
+  const bus = temp.open();
+  const homes = [temp.addConversation(), temp.addConversation(), temp.addConversation()];
+  const ids = temp.askMany(3, homes);
+  const elsewhere = temp.addConversation();
+  const leases = await bus.claim(ALL);
+  const move = temp.peer.prepare('UPDATE messages SET conversation_id = ? WHERE id = ?');
+  move.run(elsewhere, ids[0]);
+  temp.peer.prepare('DELETE FROM conversations WHERE id = ?').run(homes[0]);
+  move.run('nowhere', ids[1]);
+  const answered = leases.map((lease) => ({ lease, answer: answer() }));
+  expect(await bus.completeAll(answered)).toEqual(['kept', 'orphaned', 'kept']);
+  const placeOf = (id = 0) => temp.answersTo(id).map((row) => row.conversation_id);
+  expect(ids.map(placeOf)).toEqual([[elsewhere], [], [homes[2]]]);
 });

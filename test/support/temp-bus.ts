@@ -44,6 +44,24 @@ export interface StoredRow {
 
 export const QUESTION_METADATA = '{"action_type": "question"}';
 
+let turnMs: number | undefined;
+
+/**
+ * Stands still from one turn of the event loop to the next. What a bus takes up in one transaction is
+ * bounded by time, and how busy the machine is must not decide what a test finds.
+ */
+const calmClock: Clock = {
+  monotonicMs: () => {
+    if (turnMs !== undefined) return turnMs;
+    setImmediate(() => {
+      turnMs = undefined;
+    });
+    turnMs = systemClock.monotonicMs();
+    return turnMs;
+  },
+  wallUs: systemClock.wallUs,
+};
+
 export class TempBus {
   readonly dir = tempDir();
   readonly file = join(this.dir, 'bus.db');
@@ -67,7 +85,7 @@ export class TempBus {
 
   /** Joins the bus; what joined leaves when the test ends. */
   open(options: Omit<SqliteBusOptions, 'file'> = {}): SqliteBus {
-    const bus = openSqliteBus({ file: this.file, ...options });
+    const bus = openSqliteBus({ file: this.file, clock: calmClock, ...options });
     this.#buses.push(bus);
     return bus;
   }

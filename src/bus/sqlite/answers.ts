@@ -9,7 +9,7 @@
 
 import { failpoint } from '../../failpoints/index.js';
 import { answerMessage, answerMetadata, outcomeOf } from '../answer.js';
-import type { Answer, Answered, Completed, Kept, Lease } from '../bus.js';
+import type { Answer, Completed, Kept, Lease } from '../bus.js';
 import { naiveUtc } from '../stamp.js';
 import { turnRow } from './attempts.js';
 import type { Addressee, AnswerRow, AuditRow, DoneRow, Finishing, LaneRow } from './rows.js';
@@ -59,11 +59,7 @@ export class Answers {
     this.#settlements = settlements;
   }
 
-  addAll(sql: Statements, answered: readonly Answered[], stamp: () => number): Completion[] {
-    return answered.map(({ lease, answer }) => this.#add(sql, lease, answer, stamp()));
-  }
-
-  #add(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Completion {
+  add(sql: Statements, lease: Lease, answer: Answer, nowUs: number): Completion {
     const completion: Completion = { lease, answer, nowUs, result: 'lost' };
     this.#waiting.push(completion);
     this.#chars += answer.answer.length;
@@ -186,7 +182,8 @@ export class Answers {
     const other = session === 'a' ? 'b' : 'a';
     const ids = JSON.stringify(kept.map(({ lease }) => lease.questionId));
     // To be told of each row costs half as much again as to mark it, and they are nearly all alike.
-    if (sql.markUsualRead.run(ids, session, other).changes === kept.length) {
+    const conversations = JSON.stringify(kept.map(({ lease }) => lease.conversationId));
+    if (sql.markUsualRead.run(ids, session, other, conversations).changes === kept.length) {
       return ({ questionId, conversationId }) => [questionId, conversationId, session, other, 1];
     }
     const rows = new Map(sql.markRead.all(ids).map((row) => [row[0], row]));

@@ -1,38 +1,36 @@
-/** Answers that are handed over together, as jobs of the writer. */
+/** Answers that are handed over together, in portions that each fit into one job of the writer. */
 import type { Answered, Completed } from '../bus.js';
 
-/** So long is a transaction at most before the writer looks at the clock, in characters of answers. */
+/**
+ * So much is written at most before the writer looks at the clock: more would hold the write lock for
+ * longer than others should wait.
+ */
+const MAX_ANSWERS = 256;
 const MAX_CHARS = 1_000_000;
 
-/**
- * @param write writes some in one job; its rejection means that none of them is written
- * @returns a result for each; one that cannot be written keeps no other from it
- */
-export async function completeTogether(
+/** @param write writes a portion; never rejects */
+export async function completeInPortions(
   answered: readonly Answered[],
-  write: (some: readonly Answered[]) => Promise<readonly Completed[]>,
+  write: (portion: readonly Answered[]) => Promise<Completed[]>,
 ): Promise<readonly Completed[]> {
-  const alone = (one: Answered) => write([one]).catch((error: Error) => [error]);
-  const written = jobsOf(answered).map((some) =>
-    write(some).catch(async (error: Error) =>
-      some.length === 1 ? [error] : (await Promise.all(some.map(alone))).flat(),
-    ),
-  );
-  return written.length === 1
-    ? (written[0] as Promise<Completed[]>)
-    : (await Promise.all(written)).flat();
+  const portions = portionsOf(answered);
+  const [only] = portions;
+  if (portions.length === 1 && only !== undefined) return write(only);
+  return (await Promise.all(portions.map(write))).flat();
 }
 
-function jobsOf(answered: readonly Answered[]): readonly (readonly Answered[])[] {
-  const jobs: Answered[][] = [];
-  let chars = Number.POSITIVE_INFINITY;
+function portionsOf(answered: readonly Answered[]): readonly (readonly Answered[])[] {
+  const portions: Answered[][] = [];
+  let portion: Answered[] | undefined;
+  let chars = 0;
   for (const each of answered) {
-    if (chars > MAX_CHARS) {
-      jobs.push([]);
+    if (portion === undefined || chars > MAX_CHARS || portion.length === MAX_ANSWERS) {
+      portion = [];
+      portions.push(portion);
       chars = 0;
     }
-    jobs.at(-1)?.push(each);
+    portion.push(each);
     chars += each.answer.answer.length;
   }
-  return jobs;
+  return portions;
 }

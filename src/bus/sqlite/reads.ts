@@ -7,6 +7,13 @@ import type { LaneCount, Named, Positional } from './rows.js';
 export const AMONG = (column: string) =>
   `(:conversations IS NULL OR ${column} IN (SELECT value FROM json_each(:conversations)))`;
 
+/** The conversations of a request as a statement takes them: a JSON list, or null for all. */
+export function listOf(request: {
+  readonly conversations?: readonly string[] | undefined;
+}): string | null {
+  return request.conversations ? JSON.stringify(request.conversations) : null;
+}
+
 export function prepareReads(db: Database) {
   const one = <P extends object, R>(sql: string) => db.prepare(sql) as unknown as Named<P, R>;
   return {

@@ -250,11 +250,11 @@ export function prepareStatements(db: Database) {
     dropWork: hot<[ids: string]>(
       `DELETE FROM warmline_work WHERE question_id IN (SELECT value FROM json_each(?))`,
     ),
-    /** Of the usual questions only: from the other side to ours, in a conversation that exists. */
-    markUsualRead: hot<[ids: string, session: string, other: string]>(
+    /** Of the usual questions only: from the other side to ours, where they were claimed from. */
+    markUsualRead: hot<[ids: string, session: string, other: string, conversations: string]>(
       `UPDATE messages SET read = 1
        WHERE id IN (SELECT value FROM json_each(?)) AND to_session = ? AND from_session = ?
-         AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = conversation_id)`,
+         AND conversation_id IN (SELECT c.id FROM json_each(?) JOIN conversations c ON c.id = value)`,
     ),
     /** Tells whom the answers go to; not of a question that is gone, or whose conversation is. */
     markRead: tuples<[ids: string], Addressee>(

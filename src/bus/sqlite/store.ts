@@ -31,11 +31,12 @@ import { Answers, resultOf } from './answers.js';
 import { attemptsOf } from './attempts.js';
 import { BusFile } from './bus-file.js';
 import { Claims } from './claims.js';
-import { completeTogether } from './completing.js';
+import { completeInPortions } from './completing.js';
 import { type OpenBusOptions, toBusError } from './connection.js';
 import { conversationRow } from './conversation.js';
 import { beat } from './heartbeat.js';
 import { Ingest } from './ingest.js';
+import { listOf } from './reads.js';
 import { Reaper } from './reaping.js';
 import { Settlements } from './settlements.js';
 import type { Statements } from './statements.js';
@@ -150,10 +151,15 @@ export class SqliteBus implements Bus {
 
   completeAll(answered: readonly Answered[]): Promise<readonly Completed[]> {
     for (const { lease } of answered) this.#mine.forget(lease.token);
-    return completeTogether(answered, (some) => {
-      const run = () => this.#answers.addAll(this.#bus.sql, some, this.#stamp);
-      return this.#writer.submit('settle', run, (completions) => completions.map(resultOf));
-    });
+    const add = ({ lease, answer }: Answered) =>
+      this.#answers.add(this.#bus.sql, lease, answer, this.#stamp());
+    return completeInPortions(answered, (portion) =>
+      this.#writer.submitTogether(
+        'settle',
+        portion.map((each) => () => add(each)),
+        resultOf,
+      ),
+    );
   }
 
   retry(lease: Lease, request: RetryRequest): Promise<Kept> {
@@ -391,9 +397,4 @@ export class SqliteBus implements Bus {
     this.#writer.renewed();
     this.#tellListeners();
   }
-}
-
-/** A list as SQL takes it: JSON for `json_each`, or null for all. */
-function listOf(request: { conversations?: readonly string[] | undefined }): string | null {
-  return request.conversations ? JSON.stringify(request.conversations) : null;
 }

@@ -36,6 +36,8 @@ interface Job {
   readonly read: (ran: unknown) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** It is several that can run apart: each in a job of its own when together they fail. */
+  readonly apart?: () => Job[];
 }
 
 export interface WriterOptions {
@@ -81,6 +83,45 @@ export class Writer {
     return new Promise((resolve, reject) => {
       this.#queues[urgency].push({ run, read: read as Job['read'], resolve, reject });
       this.#schedule();
+    });
+  }
+
+  /**
+   * Runs all in one job, and so in one transaction, as long as none of them fails. Never rejects.
+   * @param read as for `submit`, of each
+   * @returns for each what `read` tells, or why it could not be written
+   */
+  submitTogether<T, R>(
+    urgency: Urgency,
+    runs: readonly (() => T)[],
+    read: (ran: T) => R,
+  ): Promise<(R | Error)[]> {
+    return new Promise((resolve) => {
+      const results: (R | Error)[] = [];
+      let left = runs.length;
+      const told = (at: number, result: R | Error) => {
+        results[at] = result;
+        left -= 1;
+        if (left === 0) resolve(results);
+      };
+      const job: Job = {
+        run: () => runs.map((run) => run()),
+        read: (ran) => (ran as T[]).map(read),
+        resolve: (all) => resolve(all as R[]),
+        reject: (error) => resolve(runs.map(() => error as Error)),
+        apart: () =>
+          runs.map((run, at) => ({
+            run,
+            read: read as Job['read'],
+            resolve: (result) => told(at, result as R),
+            reject: (error) => told(at, error as Error),
+          })),
+      };
+      if (this.#closed) job.reject(new BusError('bus_closed', 'the bus is closed'));
+      else {
+        this.#queues[urgency].push(job);
+        this.#schedule();
+      }
     });
   }
 
@@ -202,8 +243,13 @@ export class Writer {
       this.#blocked(error);
       return false;
     }
-    if (jobs.length === 1) {
-      jobs[0]?.reject(toBusError(error, this.#options.file));
+    const [first] = jobs;
+    if (jobs.length === 1 && first?.apart) {
+      const apart = first.apart();
+      this.#putBack(apart);
+      this.#alone += apart.length;
+    } else if (jobs.length === 1) {
+      first?.reject(toBusError(error, this.#options.file));
     } else {
       this.#putBack(jobs);
       this.#alone = jobs.length;
