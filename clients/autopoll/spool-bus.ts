@@ -99,14 +99,14 @@ export class SpoolKeeper {
     for (;;) {
       const leases = await bus.claim(request);
       const fresh: Lease[] = [];
-      const known: Promise<unknown>[] = [];
+      const known: Answered[] = [];
       for (const lease of leases) {
         const answer = this.#spool.find(lease);
         if (answer === undefined) fresh.push(lease);
-        else known.push(this.#complete(bus, lease, answer));
+        else known.push({ lease, answer });
       }
       // One that cannot be written stays in the spool, until its lease has run out.
-      await Promise.allSettled(known);
+      if (known.length > 0) await this.#completeAll(bus, known);
       if (fresh.length > 0 || known.length === 0) return fresh;
     }
   }

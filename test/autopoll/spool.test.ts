@@ -218,10 +218,7 @@ describe('a bus with a spool', () => {
     temp.askMany(3, [temp.addConversation(), temp.addConversation(), temp.addConversation()]);
     const leases = await bus.claim({ limit: 3, leaseMs: 30_000 });
     const poison = leases[1] as Lease;
-    temp.peer.exec(
-      `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${poison.questionId}
-       BEGIN SELECT raise(ABORT, 'not this one'); END`,
-    );
+    temp.refuse(poison.questionId);
     const dir = join(temp.dir, 'spool');
     const unfinished = () => new Map<number, number>();
     const spool = new Spool({ dir, clock: new TestClock(), log: LOG, unfinished });

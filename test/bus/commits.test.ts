@@ -140,10 +140,7 @@ describe('a call that cannot be carried out', () => {
   test('because the bus refuses one row does not stop the answers beside it', async () => {
     const { temp, bus, leases } = await leasedBus(5);
     const poison = leases[2] as Lease;
-    temp.peer.exec(
-      `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${poison.questionId}
-       BEGIN SELECT raise(ABORT, 'not this one'); END`,
-    );
+    temp.refuse(poison.questionId);
     const settled = await bus.completeAll(leases.map((lease) => ({ lease, answer: answer() })));
     expect(settled).toEqual(['kept', 'kept', expect.any(BusError), 'kept', 'kept']);
     await expect(bus.complete(poison, answer())).rejects.toBeInstanceOf(BusError);
@@ -156,10 +153,7 @@ describe('closing', () => {
   test('writes what it can of the answers handed over with one that the bus refuses', async () => {
     const { temp, bus, leases } = await leasedBus(3);
     const poison = leases[1] as Lease;
-    temp.peer.exec(
-      `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${poison.questionId}
-       BEGIN SELECT raise(ABORT, 'not this one'); END`,
-    );
+    temp.refuse(poison.questionId);
     const handedOver = bus.completeAll(leases.map((lease) => ({ lease, answer: answer() })));
     await bus.close();
     expect(await handedOver).toEqual(['kept', expect.any(BusError), 'kept']);

@@ -126,6 +126,14 @@ export class TempBus {
     )();
   }
 
+  /** From now on the owner of the bus lets nobody change this row. */
+  refuse(questionId: number): void {
+    this.peer.exec(
+      `CREATE TRIGGER owner_rule BEFORE UPDATE ON messages WHEN old.id = ${questionId}
+       BEGIN SELECT raise(ABORT, 'not this one'); END`,
+    );
+  }
+
   rows(): StoredRow[] {
     return this.peer.prepare('SELECT * FROM messages ORDER BY id').all() as StoredRow[];
   }
