@@ -17,7 +17,7 @@ import {
   status,
 } from './support.js';
 
-const TASKS = 20;
+const TASKS = 50;
 
 test('after kill -9 each task reaches its end once, under the same id', async () => {
   const dir = documents();
